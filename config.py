@@ -1,0 +1,320 @@
+"""Every setting of the service: name, kind, default, reason, and what to do when it is wrong.
+
+``load()`` reads the environment, then ``.env``; a secret may come from the file that ``NAME_FILE`` names. All faults are
+reported at once. With DATABASE_URL and CELERY_BROKER_URL unset, commands join the embedded stack that ``make run`` holds open.
+"""
+
+import fcntl
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import EnvError, EnvValidationError, FileAwareEnv
+from marshmallow import ValidationError
+from marshmallow.validate import Length, OneOf, Range, Regexp
+
+ROOT = Path(__file__).resolve().parent
+STACK_FILE = ROOT / "var" / "stack.json"  # written, and kept locked, by `make run`
+
+DEVELOPMENT_SECRET_KEY = "development-only-secret-key-not-for-production"  # noqa: S105 - refused in production
+EXAMPLE_WEBHOOK_SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS1zZWNyZXQ="  # noqa: S105 - refused in production
+
+# Any of these in production is a default somebody forgot to change; the last ones are passwords inside URLs.
+DEFAULT_SECRETS = {DEVELOPMENT_SECRET_KEY, EXAMPLE_WEBHOOK_SECRET, "change-me", "guest", "orderapp", "postgres", "password"}
+
+LOOPBACK = {"localhost", "127.0.0.1", "::1"}
+
+# 32 characters of a random hex or base64 string are at least 128 bits, the usual floor for a signing key.
+SHORTEST_SECRET = 32
+
+# The highest TCP port there is.
+LAST_PORT = 65535
+
+
+class SettingsError(Exception):
+    """The settings have faults; the message is a table of all of them."""
+
+    def __init__(self, faults: list[tuple[str, str, str]]) -> None:
+        self.faults = faults
+        name, fault = (max(len(row[column]) for row in faults) for column in (0, 1))
+        rows = "\n".join(f"  {a:<{name}}  {b:<{fault}}  {c}" for a, b, c in faults)
+        super().__init__(f"The service cannot start: {len(faults)} setting(s) to mend.\n{rows}")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting: how it is read, what it is without the variable, why it exists, how to mend it."""
+
+    name: str
+    kind: str
+    default: Any
+    reason: str
+    remedy: str
+    validate: Callable[[Any], Any] | None = None
+
+    @property
+    def default_text(self) -> str:
+        """Return the default as one would write it in ``.env``; empty when there is none."""
+        if self.default is None or self.default == []:
+            return ""
+        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
+
+    def read(self, env: FileAwareEnv) -> Any:
+        """Return the parsed value; a blank variable counts as unset. Raises EnvError or ValueError."""
+        raw = env.str(self.name, None)
+        if raw is None or not raw.strip():
+            return self.default
+        parse: Any = env.str if self.kind == "url" else getattr(env, self.kind)
+        return parse(self.name, validate=self.validate)
+
+
+def _url(*schemes: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        parts = urlsplit(value)
+        if parts.scheme not in schemes:
+            raise ValidationError(f"starts with {parts.scheme or 'no scheme'}, not with {' or '.join(schemes)}")
+        if parts.scheme != "filesystem" and not (parts.hostname or parts.query):
+            raise ValidationError("names no host")
+        parts.port  # noqa: B018 - raises ValueError on a port that is no number
+
+    return check
+
+
+_port = Range(1, LAST_PORT)
+_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
+_BROKERS = ("amqp", "amqps", "pyamqp", "filesystem")
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(
+        "APP_ENV",
+        "str",
+        "development",
+        "production refuses defaults that are fine on a laptop",
+        "set development or production",
+        OneOf(["development", "production"]),
+    ),
+    Setting(
+        "DATABASE_URL",
+        "url",
+        None,
+        "PostgreSQL 15 or newer, the only authority; postgres:// and postgresql:// both mean psycopg2",
+        "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it",
+        _url(*_POSTGRES),
+    ),
+    Setting(
+        "CELERY_BROKER_URL",
+        "url",
+        None,
+        "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth",
+        "set amqp://user:password@host:5672//, or start `make run` and this command joins it",
+        _url(*_BROKERS),
+    ),
+    Setting(
+        "SECRET_KEY",
+        "str",
+        DEVELOPMENT_SECRET_KEY,
+        "signs sessions and cursors",
+        'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"',
+        Length(min=1),
+    ),
+    Setting(
+        "CURRENCY",
+        "str",
+        "USD",
+        "ISO 4217 code written on every new order",
+        "set three capital letters, such as EUR",
+        Regexp(r"[A-Z]{3}\Z"),
+    ),
+    Setting(
+        "WEBHOOK_URL",
+        "url",
+        None,
+        "the built-in endpoint that hears of confirmed, failed and cancelled orders",
+        "set https://host/path, or leave it empty for no webhook",
+        _url("https", "http"),
+    ),
+    Setting(
+        "WEBHOOK_SECRET",
+        "str",
+        None,
+        "signs webhooks by Standard Webhooks; required with WEBHOOK_URL",
+        "set whsec_ and 24 to 64 random bytes in base64",
+        Regexp(r"whsec_[A-Za-z0-9+/]{32,88}={0,2}\Z", error="is not whsec_ and 24 to 64 bytes in base64"),
+    ),
+    Setting(
+        "WEBHOOK_ALLOWED_HOSTS",
+        "list",
+        [],
+        "receivers (host or host:port, comma-separated) that may be private or plain http",
+        "set host or host:port, comma-separated",
+    ),
+    Setting(
+        "LOG_FORMAT",
+        "str",
+        "console",
+        "json for machines, console for people; json by default in production",
+        "set json or console",
+        OneOf(["json", "console"]),
+    ),
+    Setting("PORT", "int", 8000, "where gunicorn listens", "set a free port from 1 to 65535", _port),
+    Setting("WEB_HOST", "str", "127.0.0.1", "the address gunicorn binds; 0.0.0.0 in a container", "set an address of this host"),
+    Setting(
+        "WEB_WORKERS",
+        "int",
+        2,
+        "gunicorn processes; about one per core",
+        "set a number from 1 to 64",
+        Range(1, 64),
+    ),
+    Setting(
+        "WEB_THREADS",
+        "int",
+        8,
+        "threads, and so database connections, per gunicorn process",
+        "set a number from 1 to 64",
+        Range(1, 64),
+    ),
+    Setting("FLOWER_PORT", "int", 5555, "where Flower listens", "set a free port from 1 to 65535", _port),
+    Setting(
+        "FLOWER_BASIC_AUTH",
+        "str",
+        None,
+        "user:password that Flower asks for; without it Flower stays on loopback",
+        "set user:password",
+        Regexp(r"[^:]+:.+"),
+    ),
+    Setting(
+        "RECEIVER_PORT",
+        "int",
+        8001,
+        "where the webhook receiver of `make run` listens",
+        "set a free port from 1 to 65535",
+        _port,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The parsed settings; attribute names are the variables in lower case."""
+
+    app_env: str
+    database_url: str
+    celery_broker_url: str
+    secret_key: str
+    currency: str
+    webhook_url: str | None
+    webhook_secret: str | None
+    webhook_allowed_hosts: frozenset[str]
+    log_format: str
+    port: int
+    web_host: str
+    web_workers: int
+    web_threads: int
+    flower_port: int
+    flower_basic_auth: str | None
+    receiver_port: int
+
+
+def load(env_file: Path = ROOT / ".env") -> Settings:
+    """Return the settings. Raises SettingsError naming every fault at once."""
+    env = FileAwareEnv(strip_whitespace=True)
+    env.read_env(env_file, recurse=False)
+    values: dict[str, Any] = {}
+    faults = []
+    for setting in SETTINGS:
+        try:
+            values[setting.name] = setting.read(env)
+        except (EnvError, ValueError) as error:
+            faults.append((setting.name, _fault_of(error), setting.remedy))
+            values[setting.name] = setting.default
+    faulty = {name for name, _, _ in faults}
+    _join_running_stack(values, faulty)
+    if values["APP_ENV"] == "production" and not (env.str("LOG_FORMAT", "") or "").strip():
+        values["LOG_FORMAT"] = "json"
+    faults += [fault for fault in _contradictions(values, env) if fault[0] not in faulty]
+    if faults:
+        raise SettingsError(faults)
+    values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
+    values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"] if host.strip())
+    return Settings(**{name.lower(): value for name, value in values.items()})
+
+
+def load_or_exit() -> Settings:
+    """Return the settings, or end the process with the table of faults instead of a traceback."""
+    try:
+        return load()
+    except SettingsError as error:
+        raise SystemExit(str(error)) from error
+
+
+def psycopg2_url(url: str) -> str:
+    """Return the URL with its driver named: a bare postgresql:// means psycopg 3 to SQLAlchemy 2.1."""
+    return "postgresql+psycopg2://" + url.partition("://")[2]
+
+
+def running_stack(stack_file: Path = STACK_FILE) -> dict[str, str]:
+    """Return the URLs of the embedded stack that runs now, or nothing.
+
+    `make run` holds an exclusive lock on the file while it lives, so a file left behind by a kill is never believed.
+    """
+    try:
+        with stack_file.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                urls: dict[str, str] = json.load(file)
+                return urls
+    except (OSError, json.JSONDecodeError):
+        pass
+    return {}
+
+
+def _fault_of(error: Exception) -> str:
+    """Return what is wrong, without the value: it may be a secret."""
+    if isinstance(error, EnvValidationError):
+        return " ".join(str(message) for message in error.error_messages)
+    return str(error)
+
+
+def _join_running_stack(values: dict[str, Any], faulty: set[str]) -> None:
+    missing = [name for name in ("DATABASE_URL", "CELERY_BROKER_URL") if values[name] is None and name not in faulty]
+    if missing and values["APP_ENV"] == "development":
+        stack = running_stack()
+        values.update({name: stack.get(name) for name in missing})
+
+
+def _contradictions(values: dict[str, Any], env: FileAwareEnv) -> list[tuple[str, str, str]]:
+    """Return the faults that show only when settings are seen together."""
+    remedies = {setting.name: setting.remedy for setting in SETTINGS}
+    faults = [(name, "is not set", remedies[name]) for name in ("DATABASE_URL", "CELERY_BROKER_URL") if values[name] is None]
+    if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
+        faults.append(("WEBHOOK_SECRET", "is required with WEBHOOK_URL", remedies["WEBHOOK_SECRET"]))
+    if values["APP_ENV"] == "production":
+        faults += [(name, fault, remedies.get(name, "unset it")) for name, fault in _unfit_for_production(values, env)]
+    return faults
+
+
+def _unfit_for_production(values: dict[str, Any], env: FileAwareEnv) -> list[tuple[str, str]]:
+    faults = []
+    secret = values["SECRET_KEY"]
+    if secret in DEFAULT_SECRETS or len(secret) < SHORTEST_SECRET:
+        faults.append(("SECRET_KEY", f"is unset, a default or shorter than {SHORTEST_SECRET} characters"))
+    if values["WEBHOOK_SECRET"] in DEFAULT_SECRETS:
+        faults.append(("WEBHOOK_SECRET", "is the example's value"))
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
+        parts = urlsplit(values[name] or "")
+        if parts.scheme == "filesystem":
+            faults.append((name, "is the try-it file broker"))
+        # On loopback only this machine can reach it: a developer's own RabbitMQ may keep guest/guest.
+        if parts.password in DEFAULT_SECRETS and parts.hostname not in LOOPBACK:
+            faults.append((name, "carries a default password on a host other than loopback"))
+    if values["FLOWER_BASIC_AUTH"] and values["FLOWER_BASIC_AUTH"].partition(":")[2] in DEFAULT_SECRETS:
+        faults.append(("FLOWER_BASIC_AUTH", "carries a default password"))
+    # Flask itself reads this one; its debugger runs code that a visitor types.
+    if env.str("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}:
+        faults.append(("FLASK_DEBUG", "debug mode is on"))
+    return faults
