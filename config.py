@@ -44,6 +44,7 @@ class SettingsError(Exception):
     """The settings have faults; the message is a table of all of them."""
 
     def __init__(self, faults: list[tuple[str, str, str]]) -> None:
+        """Take the faults as (variable, fault, remedy)."""
         self.faults = faults
         name, fault = (max(len(row[column]) for row in faults) for column in (0, 1))
         rows = "\n".join(f"  {a:<{name}}  {b:<{fault}}  {c}" for a, b, c in faults)
@@ -102,114 +103,59 @@ _port = Range(1, LAST_PORT)
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
 _BROKERS = ("amqp", "amqps", "pyamqp", "filesystem")
 
+# A table, laid out by hand: name, kind and default; the reason; the remedy and the check.
+# fmt: off
 SETTINGS: tuple[Setting, ...] = (
-    Setting(
-        "APP_ENV",
-        "str",
-        "development",
-        "production refuses defaults that are fine on a laptop",
-        "set development or production",
-        OneOf(["development", "production"]),
-    ),
-    Setting(
-        "DATABASE_URL",
-        "url",
-        None,
-        "PostgreSQL 15 or newer, the only authority; postgres:// and postgresql:// both mean psycopg2",
-        "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it",
-        _url(*_POSTGRES),
-    ),
-    Setting(
-        "CELERY_BROKER_URL",
-        "url",
-        None,
-        "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth",
-        "set amqp://user:password@host:5672//, or start `make run` and this command joins it",
-        _url(*_BROKERS),
-    ),
-    Setting(
-        "SECRET_KEY",
-        "str",
-        DEVELOPMENT_SECRET_KEY,
-        "signs sessions and cursors",
-        'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"',
-        Length(min=1),
-    ),
-    Setting(
-        "CURRENCY",
-        "str",
-        "USD",
-        "ISO 4217 code written on every new order",
-        "set three capital letters, such as EUR",
-        Regexp(r"[A-Z]{3}\Z"),
-    ),
-    Setting(
-        "WEBHOOK_URL",
-        "url",
-        None,
-        "the built-in endpoint that hears of confirmed, failed and cancelled orders",
-        "set https://host/path, or leave it empty for no webhook",
-        _url("https", "http"),
-    ),
-    Setting(
-        "WEBHOOK_SECRET",
-        "str",
-        None,
-        "signs webhooks by Standard Webhooks; required with WEBHOOK_URL",
-        "set whsec_ and 24 to 64 random bytes in base64",
-        _signing_secret,
-    ),
-    Setting(
-        "WEBHOOK_ALLOWED_HOSTS",
-        "list",
-        [],
-        "receivers (host or host:port, comma-separated) that may be private or plain http",
-        "set host or host:port, comma-separated",
-    ),
-    Setting(
-        "LOG_FORMAT",
-        "str",
-        "console",
-        "json for machines, console for people; json by default in production",
-        "set json or console",
-        OneOf(["json", "console"]),
-    ),
-    Setting("PORT", "int", 8000, "where gunicorn listens", "set a free port from 1 to 65535", _port),
-    Setting("WEB_HOST", "str", "127.0.0.1", "the address gunicorn binds; 0.0.0.0 in a container", "set an address of this host"),
-    Setting(
-        "WEB_WORKERS",
-        "int",
-        2,
-        "gunicorn processes; about one per core",
-        "set a number from 1 to 64",
-        Range(1, 64),
-    ),
-    Setting(
-        "WEB_THREADS",
-        "int",
-        8,
-        "threads, and so database connections, per gunicorn process",
-        "set a number from 1 to 64",
-        Range(1, 64),
-    ),
-    Setting("FLOWER_PORT", "int", 5555, "where Flower listens", "set a free port from 1 to 65535", _port),
-    Setting(
-        "FLOWER_BASIC_AUTH",
-        "str",
-        None,
-        "user:password that Flower asks for; without it Flower stays on loopback",
-        "set user:password",
-        Regexp(r"[^:]+:.+"),
-    ),
-    Setting(
-        "RECEIVER_PORT",
-        "int",
-        8001,
-        "where the webhook receiver of `make run` listens",
-        "set a free port from 1 to 65535",
-        _port,
-    ),
+    Setting("APP_ENV", "str", "development",
+            "production refuses defaults that are fine on a laptop",
+            "set development or production", OneOf(["development", "production"])),
+    Setting("DATABASE_URL", "url", None,
+            "PostgreSQL 15 or newer, the only authority; postgres:// and postgresql:// both mean psycopg2",
+            "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it", _url(*_POSTGRES)),
+    Setting("CELERY_BROKER_URL", "url", None,
+            "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth",
+            "set amqp://user:password@host:5672//, or start `make run` and this command joins it", _url(*_BROKERS)),
+    Setting("SECRET_KEY", "str", DEVELOPMENT_SECRET_KEY,
+            "signs sessions and cursors",
+            'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"', Length(min=1)),
+    Setting("CURRENCY", "str", "USD",
+            "ISO 4217 code written on every new order",
+            "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
+    Setting("WEBHOOK_URL", "url", None,
+            "the built-in endpoint that hears of confirmed, failed and cancelled orders",
+            "set https://host/path, or leave it empty for no webhook", _url("https", "http")),
+    Setting("WEBHOOK_SECRET", "str", None,
+            "signs webhooks by Standard Webhooks; required with WEBHOOK_URL",
+            "set whsec_ and 24 to 64 random bytes in base64", _signing_secret),
+    Setting("WEBHOOK_ALLOWED_HOSTS", "list", [],
+            "receivers (host or host:port, comma-separated) that may be private or plain http",
+            "set host or host:port, comma-separated"),
+    Setting("LOG_FORMAT", "str", "console",
+            "json for machines, console for people; json by default in production",
+            "set json or console", OneOf(["json", "console"])),
+    Setting("PORT", "int", 8000,
+            "where gunicorn listens",
+            "set a free port from 1 to 65535", _port),
+    Setting("WEB_HOST", "str", "127.0.0.1",
+            "the address gunicorn binds; 0.0.0.0 in a container",
+            "set an address of this host"),
+    Setting("WEB_WORKERS", "int", 2,
+            "gunicorn processes; about one per core",
+            "set a number from 1 to 64", Range(1, 64)),
+    Setting("WEB_THREADS", "int", 8,
+            "threads, and so database connections, per gunicorn process",
+            "set a number from 1 to 64", Range(1, 64)),
+    Setting("FLOWER_PORT", "int", 5555,
+            "where Flower listens",
+            "set a free port from 1 to 65535", _port),
+    Setting("FLOWER_BASIC_AUTH", "str", None,
+            "user:password that Flower asks for; without it Flower stays on loopback",
+            "set user:password", Regexp(r"[^:]+:.+")),
+    Setting("RECEIVER_PORT", "int", 8001,
+            "where the webhook receiver of `make run` listens",
+            "set a free port from 1 to 65535", _port),
 )
+# fmt: on
 
 
 @dataclass(frozen=True)
@@ -254,7 +200,8 @@ def load(env_file: Path = ROOT / ".env") -> Settings:
     if faults:
         raise SettingsError(faults)
     values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
-    values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"] if host.strip())
+    hosts = (host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"])
+    values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host for host in hosts if host)
     return Settings(**{name.lower(): value for name, value in values.items()})
 
 
