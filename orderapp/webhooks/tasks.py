@@ -1,0 +1,23 @@
+"""The room's tasks; what becomes of a message that fails is decided in ``orderapp/worker.py`` for all of them."""
+
+from celery import shared_task
+from flask import current_app
+
+from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_RESCUE
+from orderapp.worker import message_ids
+
+from .endpoint import endpoint_of
+from .rescuing import rescue_deliveries
+from .sending import deliver
+
+
+@shared_task(name=WEBHOOKS_DELIVER)
+def deliver_webhooks(delivery_ids: list[int]) -> None:
+    """Send the deliveries that are due among these."""
+    deliver(message_ids(WEBHOOKS_DELIVER, delivery_ids), endpoint_of(current_app.extensions["settings"]))
+
+
+@shared_task(name=WEBHOOKS_RESCUE)
+def rescue_webhooks() -> None:
+    """Wake deliveries whose message or worker was lost."""
+    rescue_deliveries()
