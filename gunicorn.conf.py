@@ -1,0 +1,43 @@
+"""How gunicorn serves ``wsgi:app``: ``gunicorn wsgi:app`` reads this file by itself."""
+
+from typing import Any
+
+import config
+
+_settings = config.load_or_exit()  # a fault ends the master here, before it forks workers that would die one by one
+
+bind = f"{_settings.web_host}:{_settings.port}"
+
+# Threads because a request mostly waits for PostgreSQL; processes because Python runs one thread at a time.
+worker_class = "gthread"
+workers = _settings.web_workers
+threads = _settings.web_threads
+
+# Load the application once and fork: the workers share its memory. No connection is open at that point.
+preload_app = True
+
+# A request is a few statements; one that takes 30 s (the role's statement_timeout) is stuck.
+timeout = 30
+
+# Shorter than the 60 s that load balancers commonly keep idle connections, longer than a burst's pauses.
+keepalive = 30
+
+# SIGTERM: answer what was accepted. Docker and Kubernetes kill after 30 s or 10 s; a POST takes milliseconds.
+graceful_timeout = 8
+
+# A heartbeat file on a disk can block on that disk; shared memory cannot.
+worker_tmp_dir = "/dev/shm"  # noqa: S108 - gunicorn creates a private file there
+
+# No access log: the proxy in front writes one, and each line would cost a write per POST.
+accesslog = None
+errorlog = "-"
+control_socket_disable = True
+
+
+def post_fork(_server: Any, _worker: Any) -> None:
+    """Drop what the fork copied: two processes on one database socket would read each other's rows."""
+    from orderapp.database import forget_connections  # noqa: PLC0415 - after the fork
+    from wsgi import app  # noqa: PLC0415
+
+    with app.app_context():
+        forget_connections()

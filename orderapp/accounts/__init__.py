@@ -1,0 +1,1 @@
+"""Accounts: who places orders and who operates the service."""

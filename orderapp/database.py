@@ -1,0 +1,157 @@
+"""The one way to the database: ``reading()`` for queries, ``writing()`` for acts.
+
+``writing()`` may be called from acts only (files ending in -ing); a house test holds that.
+"""
+
+import select
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from flask import Flask
+from flask_migrate import Migrate
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import DeclarativeBase, Session
+
+from config import ROOT
+
+# A connection attempt that hangs this many seconds is an outage; a POST must answer 503 well before its client gives up.
+CONNECT_TIMEOUT = 3
+
+# Milliseconds that sent data may stay unacknowledged before the kernel calls the connection dead: a black-holed database
+# must free the thread, and 10 s is the hard limit of an order task.
+TCP_USER_TIMEOUT = 8000
+
+# Seconds that a request waits for a connection of its process's pool. There is one connection per thread, so that a
+# wait at all means that connections are stuck.
+POOL_TIMEOUT = 3
+
+# Seconds between two looks at a database that is away; a restart takes about one.
+OUTAGE_POLL = 0.2
+
+# The largest id that a bigint holds.
+LAST_ID = 2**63 - 1
+
+# SQLSTATEs and classes that say "not now", not "wrong": serialization failure, deadlock, lock not available, connection
+# exceptions (08), insufficient resources (53), operator intervention such as a restart (57), read-only standby.
+OUTAGE_STATES = ("40001", "40P01", "55P03", "25006", "08", "53", "57")
+
+
+T = TypeVar("T")
+
+
+class Base(DeclarativeBase):
+    """The base of all models."""
+
+
+db = SQLAlchemy(model_class=Base)
+migrate = Migrate()
+
+
+class UncommittedChangesError(RuntimeError):
+    """An act was called while the session held changes, or inside another act."""
+
+
+def init_app(app: Flask, url: str, pool_size: int) -> None:
+    """Give the application its engine. No connection is opened: gunicorn and Celery fork after this."""
+    app.config["SQLALCHEMY_DATABASE_URI"] = _with_timeouts(make_url(url))
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": pool_size, "max_overflow": 2, "pool_timeout": POOL_TIMEOUT}
+    db.init_app(app)
+    migrate.init_app(app, db, directory=str(ROOT / "migrations"))
+    with app.app_context():
+        event.listen(db.engine, "checkout", _refuse_dead_connection)
+
+
+def _with_timeouts(url: URL) -> URL:
+    # libpq parameters, not server options: a PgBouncer in transaction mode refuses or leaks those. The server-side limits
+    # (lock_timeout and so on) are set on the role by the first migration.
+    defaults = {"connect_timeout": str(CONNECT_TIMEOUT), "tcp_user_timeout": str(TCP_USER_TIMEOUT), "application_name": "orderapp"}
+    return url.update_query_dict({name: value for name, value in defaults.items() if name not in url.query})
+
+
+def _refuse_dead_connection(connection: Any, _record: object, _proxy: object) -> None:
+    # After a restart of PostgreSQL the pool holds closed sockets. An idle connection with something to read is one of
+    # them (the server's farewell); the pool then opens a new one. Costs a system call instead of pre_ping's round trip.
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    if poll.poll(0):
+        raise DisconnectionError("the server closed this idle connection")
+
+
+def forget_connections() -> None:
+    """Drop the connections that a fork copied: two processes on one socket would read each other's rows."""
+    db.engine.dispose(close=False)
+
+
+@contextmanager
+def writing() -> Iterator[Session]:
+    """Open the one transaction of an act: commits at the end, rolls back when the block raises.
+
+    Raises UncommittedChangesError inside another act or with unsaved objects: their fate would be nobody's decision.
+    """
+    session = db.session()
+    if session.info.get("act") or session.new or session.dirty or session.deleted:
+        raise UncommittedChangesError("finish the other transaction before this act begins")
+    session.rollback()  # ends a clean read, so that this transaction sees what is committed now
+    session.info["act"] = True
+    try:
+        with session.begin():
+            yield session
+    finally:
+        session.info.pop("act", None)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """Open a read: ends without a trace, whatever happened in it."""
+    session = db.session()
+    if session.info.get("act"):
+        raise UncommittedChangesError("a query inside an act joins its session instead")
+    try:
+        yield session
+    finally:
+        session.rollback()
+
+
+def in_act(session: Session) -> bool:
+    """Tell whether this session is inside ``writing()``."""
+    return bool(session.info.get("act"))
+
+
+def current_session() -> Session:
+    """Return the session of the act that runs now, for things that join its transaction."""
+    return db.session()
+
+
+def is_outage(error: BaseException) -> bool:
+    """Tell whether the database could not be asked now: trying again later helps, and nobody's data is to blame."""
+    if isinstance(error, (PoolTimeoutError, DisconnectionError)):
+        return True
+    if not isinstance(error, DBAPIError):
+        return False
+    state = getattr(error.orig, "pgcode", None)
+    if state is None:
+        # psycopg2 reports a broken socket without a code.
+        return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    return str(state).startswith(OUTAGE_STATES)
+
+
+def outlast(call: Callable[[], T], seconds: float) -> T:
+    """Return what ``call`` returns, calling it again while the database is away, for at most that long.
+
+    Any other error, and the outage that outlasts the time, is raised as it came. ``call`` must be safe to repeat: a
+    connection may break after the commit and before its answer.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except SQLAlchemyError as error:
+            if not is_outage(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(OUTAGE_POLL)

@@ -1,0 +1,148 @@
+"""One family of errors, and the only place that words them for HTTP (RFC 9457 problem details)."""
+
+from typing import Any, NoReturn
+
+import orjson
+import structlog
+from flask import Flask, Response, request
+from flask_smorest import Api as SmorestApi
+from sqlalchemy.exc import SQLAlchemyError
+from webargs.core import missing
+from webargs.flaskparser import FlaskParser
+from werkzeug.exceptions import BadRequest, HTTPException, InternalServerError, UnsupportedMediaType
+
+from orderapp.database import is_outage
+from orderapp.logs import current_request_id
+
+log = structlog.get_logger(__name__)
+
+# Seconds. A restart of PostgreSQL takes one to a few; a client that comes back sooner only queues.
+RETRY_AFTER = 2
+
+
+class OrderAppError(Exception):
+    """Something a caller did that cannot be done; trying again unchanged does not help."""
+
+
+class InvalidInputError(OrderAppError):
+    """The request is well-formed but wrong; ``faults`` pairs a JSON pointer with what is wrong there."""
+
+    def __init__(self, faults: list[tuple[str, str]]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(f"{pointer or 'body'}: {detail}" for pointer, detail in faults))
+
+
+class NotFoundError(OrderAppError):
+    """There is no such thing, or it belongs to somebody else: the answer does not tell which."""
+
+
+class ConflictError(OrderAppError):
+    """The thing is in a state that does not allow this."""
+
+
+class BadMessageError(OrderAppError):
+    """A broker message that no retry can make right; it is dead-lettered."""
+
+
+# The rest of the family keeps these words; every status not listed takes its title from HTTP itself.
+_STATUS = {InvalidInputError: 422, NotFoundError: 404, ConflictError: 409}
+
+
+class BodyParser(FlaskParser):
+    """Reads JSON bodies strictly: another content type is 415, malformed JSON 400, a wrong value 422 with its pointer."""
+
+    def load_json(self, req: Any, _schema: Any) -> Any:
+        """Return the parsed body."""
+        if req.mimetype != "application/json":
+            raise UnsupportedMediaType("Send the body as application/json.")
+        body = req.get_data(cache=False)
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            raise BadRequest(f"The body is not JSON: {error}") from error
+
+    def handle_error(self, error: Any, *_args: Any, **_kwargs: Any) -> NoReturn:
+        """Turn marshmallow's nested messages into pointers."""
+        messages = error.messages.get("json", error.messages) if isinstance(error.messages, dict) else error.messages
+        raise InvalidInputError(list(_flatten(messages)))
+
+
+class Api(SmorestApi):  # type: ignore[misc]
+    """flask-smorest with our errors: it would otherwise answer every HTTP error of the application, pages included."""
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to ``init_app`` of this module."""
+
+
+def init_app(app: Flask) -> None:
+    """Answer every error of the application."""
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(OrderAppError, _own_error)
+    app.register_error_handler(SQLAlchemyError, _database_error)
+
+
+def _flatten(messages: Any, pointer: str = "") -> Any:
+    if isinstance(messages, dict):
+        for key, value in messages.items():
+            # marshmallow files faults of a whole object under _schema.
+            yield from _flatten(value, pointer if key == "_schema" else f"{pointer}/{_escaped(key)}")
+    else:
+        for message in messages if isinstance(messages, list) else [messages]:
+            yield (pointer, str(message))
+
+
+def _escaped(key: Any) -> str:
+    """Return one reference token of a JSON pointer (RFC 6901)."""
+    return str(key).replace("~", "~0").replace("/", "~1")
+
+
+def problem(status: int, title: str, detail: str, faults: list[tuple[str, str]] | None = None) -> Response:
+    """Return a problem document; ``faults`` become ``errors: [{pointer, detail}]``."""
+    body: dict[str, Any] = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "request_id": current_request_id(),
+    }
+    if faults:
+        body["errors"] = [{"pointer": pointer, "detail": text} for pointer, text in faults]
+    return Response(orjson.dumps(body), status=status, mimetype="application/problem+json")
+
+
+def _wants_json() -> bool:
+    return request.path.startswith(("/api", "/health"))
+
+
+def _http_error(error: HTTPException) -> Response | HTTPException:
+    if not _wants_json() or error.code is None or error.code < BadRequest.code:
+        return error  # pages keep Werkzeug's own answer, redirects are no errors
+    detail = error.description or ""
+    if isinstance(error, InternalServerError):
+        detail = "The fault is ours; it was logged under this request id."
+    answer = problem(error.code, error.name, detail)
+    for name, value in error.get_headers():  # Allow, Retry-After, WWW-Authenticate say what to do next
+        if name.lower() not in {"content-type", "content-length"}:
+            answer.headers[name] = value
+    return answer
+
+
+def _own_error(error: OrderAppError) -> Response:
+    status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), BadRequest.code)
+    title = {422: "Unprocessable Content", 404: "Not Found", 409: "Conflict"}.get(status, "Bad Request")
+    if isinstance(error, InvalidInputError):
+        return problem(status, title, "The request has faults; each is listed under errors.", error.faults)
+    return problem(status, title, str(error))
+
+
+def _database_error(error: SQLAlchemyError) -> Response | HTTPException:
+    if not is_outage(error):
+        log.exception("request failed", path=request.path)
+        return _http_error(InternalServerError())
+    log.warning("database unreachable", path=request.path, fault=type(error).__name__)
+    answer = problem(503, "Service Unavailable", "The database cannot be reached now. Nothing was stored; try again.")
+    answer.headers["Retry-After"] = str(RETRY_AFTER)
+    return answer
+
+
+__all__ = ["Api", "BadMessageError", "BodyParser", "ConflictError", "InvalidInputError", "NotFoundError", "missing", "problem"]

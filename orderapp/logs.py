@@ -1,0 +1,63 @@
+"""Structured logs through the standard library: JSON for machines, aligned words for people."""
+
+import logging
+import re
+import sys
+
+import structlog
+from flask import Flask, Response, g, has_request_context, request
+from uuid_utils.compat import uuid7
+
+# A client's own id is kept when it is short and plain; anything else could forge log lines or fill the disk.
+_PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
+
+_SHARED = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+def configure(log_format: str) -> None:
+    """Send every logger of the process to standard error, in one format."""
+    structlog.configure(
+        processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    last: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if log_format == "json":
+        last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    else:
+        last.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()))
+    handler = logging.StreamHandler()
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=last))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+
+
+def init_app(app: Flask) -> None:
+    """Give every request an id, in its log lines and in its answer."""
+    app.before_request(_bind_request_id)
+    app.after_request(_send_request_id)
+
+
+def current_request_id() -> str:
+    """Return the id of the request being answered; empty outside one."""
+    return str(g.get("request_id", "")) if has_request_context() else ""
+
+
+def _bind_request_id() -> None:
+    given = request.headers.get("X-Request-ID", "")
+    g.request_id = given if _PLAIN_ID.match(given) else str(uuid7())
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+
+def _send_request_id(response: Response) -> Response:
+    response.headers["X-Request-ID"] = current_request_id()
+    return response

@@ -1,0 +1,1 @@
+"""Monitoring: is it alive, and is it able to work?"""

@@ -1,0 +1,68 @@
+"""Orders, their lines and their public history."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Boolean, DateTime, ForeignKey, Identity, Index, Integer, Numeric, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+
+from orderapp.database import Base
+
+
+class Order(Base):
+    """One order; its status moves only through ``states.py``."""
+
+    __tablename__ = "orders"
+    __table_args__ = (
+        Index("orders_client", "client_id", "id"),
+        Index("orders_client_status", "client_id", "status", "id"),
+        Index("orders_open", "rescue_at", postgresql_where=text("status IN ('pending', 'processing')")),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    client_id: Mapped[int] = mapped_column(ForeignKey("api_clients.id"))
+    reference: Mapped[str | None] = mapped_column(Text)
+    status: Mapped[str] = mapped_column(Text)
+    total_amount: Mapped[Decimal | None] = mapped_column(Numeric(22, 2))
+    currency: Mapped[str] = mapped_column(Text)
+    failure_reason: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    webhook_sent: Mapped[bool] = mapped_column(Boolean)
+    task_id: Mapped[UUID | None]
+    attempts: Mapped[int] = mapped_column(Integer)
+    lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    rescue_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    rescues: Mapped[int] = mapped_column(Integer)
+    last_sequence: Mapped[int] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    settled_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class OrderItem(Base):
+    """One line of an order: a product once, at the price quoted when it was placed. Never changed."""
+
+    __tablename__ = "order_items"
+    __table_args__ = (UniqueConstraint("order_id", "product_id"),)
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id"))
+    quantity: Mapped[int] = mapped_column(BigInteger)
+    unit_price: Mapped[Decimal] = mapped_column(Numeric(12, 2))
+
+
+class OrderEvent(Base):
+    """What happened to an order, as the outside hears of it; the id is the webhook-id."""
+
+    __tablename__ = "order_events"
+    __table_args__ = (UniqueConstraint("order_id", "sequence"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))
+    sequence: Mapped[int] = mapped_column(Integer)
+    type: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))
+    position: Mapped[int | None] = mapped_column(BigInteger, unique=True)

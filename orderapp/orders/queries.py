@@ -1,0 +1,111 @@
+"""Reading orders: the shape that GET, POST and webhooks show."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+_ORDER = text("""
+SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
+    orders.failure_reason, orders.created_at, order_items.id AS item_id, products.name AS product, order_items.product_id,
+    order_items.quantity, order_items.unit_price
+FROM orders
+JOIN order_items ON order_items.order_id = orders.id
+JOIN products ON products.id = order_items.product_id
+WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.client_id = :client_id)
+ORDER BY order_items.id
+""")
+
+_EVENT = text("SELECT id, order_id, sequence, type, data, occurred_at FROM order_events WHERE id = :event_id")
+
+_PROGRESS = text("SELECT id, task_id, attempts, lease_until, rescue_at, settled_at FROM orders WHERE id = :order_id")
+
+_HISTORY = text("SELECT sequence, type, data, occurred_at FROM order_events WHERE order_id = :order_id ORDER BY sequence")
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """One line of an order, at the price quoted when it was placed."""
+
+    id: int
+    product: str
+    product_id: int
+    quantity: int
+    unit_price: Decimal
+
+
+@dataclass(frozen=True)
+class OrderView:
+    """One order as the outside sees it; money in ``currency``, two decimals."""
+
+    id: int
+    status: str
+    total_amount: Decimal | None
+    currency: str
+    reference: str | None
+    webhook_sent: bool
+    items: tuple[ItemView, ...]
+    failure_reason: dict[str, Any] | None
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class EventSnapshot:
+    """An event with its order as it was at that moment: the same bytes at every attempt to deliver it."""
+
+    id: UUID
+    type: str
+    sequence: int
+    occurred_at: datetime
+    order: OrderView
+
+
+def view_of(rows: Sequence[Any]) -> OrderView:
+    """Return the order that these rows (one per line) describe."""
+    first = rows[0]
+    items = tuple(ItemView(row.item_id, row.product, row.product_id, row.quantity, row.unit_price) for row in rows)
+    return OrderView(
+        first.id,
+        first.status,
+        first.total_amount,
+        first.currency,
+        first.reference,
+        first.webhook_sent,
+        items,
+        first.failure_reason,
+        first.created_at,
+    )
+
+
+def get_order(session: Session, order_id: int, client_id: int | None = None) -> OrderView | None:
+    """Return the order, if this client owns it; client None is the operator, who sees all."""
+    rows = session.execute(_ORDER, {"order_id": order_id, "client_id": client_id}).all()
+    return view_of(rows) if rows else None
+
+
+def event_snapshot(session: Session, event_id: UUID) -> EventSnapshot:
+    """Return the event and its order as of that event."""
+    event = session.execute(_EVENT, {"event_id": event_id}).one()
+    order = get_order(session, event.order_id)
+    if order is None:
+        raise LookupError(f"event {event_id} names no order")
+    total = event.data.get("total_amount")
+    order = replace(
+        order,
+        status=event.type.removeprefix("order."),
+        total_amount=Decimal(total) if total is not None else None,
+        failure_reason=event.data.get("failure_reason"),
+        webhook_sent=False,
+    )
+    return EventSnapshot(event.id, event.type, event.sequence, event.occurred_at, order)
+
+
+def processing_of(session: Session, order_id: int) -> dict[str, Any]:
+    """Return what the operator sees beside the order: its claim, its way forward, its events."""
+    claim = dict(session.execute(_PROGRESS, {"order_id": order_id}).mappings().one())
+    return claim | {"events": [dict(row) for row in session.execute(_HISTORY, {"order_id": order_id}).mappings()]}

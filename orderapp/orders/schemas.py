@@ -1,0 +1,73 @@
+"""What the API takes and shows."""
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load, validate
+
+from orderapp.database import LAST_ID
+from orderapp.orders.lines import MOST_UNITS, Line
+
+# Lines per order: with one product each, the settle transaction locks as many rows.
+MOST_ITEMS = 100
+
+# Characters of the client's own reference, as the column has it.
+LONGEST_REFERENCE = 64
+
+
+class StrictInteger(fields.Integer):
+    """An integer as JSON writes it: no "2", no 2.0, no true."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+        if type(value) is not int:  # a bool is an int to isinstance
+            raise self.make_error("invalid")
+        return super()._deserialize(value, attr, data, **kwargs)
+
+
+class LineSchema(Schema):
+    """One line of a new order."""
+
+    product_id = StrictInteger(required=True, validate=validate.Range(1, LAST_ID))
+    quantity = StrictInteger(required=True, validate=validate.Range(1, MOST_UNITS))
+
+    @post_load
+    def make_line(self, data: dict[str, int], **_kwargs: Any) -> Line:
+        """Return the act's own type."""
+        return Line(**data)
+
+
+class PlaceOrderSchema(Schema):
+    """A new order."""
+
+    items = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MOST_ITEMS))
+    reference = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=[
+            validate.Length(1, LONGEST_REFERENCE),
+            validate.Regexp(r"[^\x00-\x1f\x7f]*\Z", error="Control characters are not allowed."),
+        ],
+    )
+
+
+class ItemSchema(Schema):
+    """One line of an order."""
+
+    id = fields.Integer()
+    product = fields.String()
+    product_id = fields.Integer()
+    quantity = fields.Integer()
+    unit_price = fields.Decimal(places=2, as_string=True)
+
+
+class OrderSchema(Schema):
+    """An order."""
+
+    id = fields.Integer()
+    status = fields.String(validate=validate.OneOf(["pending", "processing", "confirmed", "failed", "cancelled"]))
+    total_amount = fields.Decimal(places=2, as_string=True, allow_none=True)
+    currency = fields.String()
+    reference = fields.String(allow_none=True)
+    webhook_sent = fields.Boolean()
+    items = fields.List(fields.Nested(ItemSchema))
+    failure_reason = fields.Dict(allow_none=True)
+    created_at = fields.AwareDateTime(format="iso")

@@ -1,0 +1,28 @@
+"""Door: orders over Celery."""
+
+from typing import Any
+
+import structlog
+from celery import shared_task
+
+from orderapp.orders import processing, rescuing
+from orderapp.queues import ORDERS_PROCESS, ORDERS_RESCUE
+from orderapp.worker import OrderTask, message_ids
+
+log = structlog.get_logger(__name__)
+
+
+@shared_task(name=ORDERS_PROCESS, bind=True)
+def process(self: OrderTask, order_ids: Any) -> None:
+    """Claim and settle these orders."""
+    ids = message_ids(ORDERS_PROCESS, order_ids)
+    settled = processing.process_orders(ids, task_id=self.request.id)
+    log.info("orders processed", received=len(ids), settled=settled)
+
+
+@shared_task(name=ORDERS_RESCUE)
+def rescue() -> None:
+    """Wake orders whose message or worker was lost."""
+    rescued = rescuing.rescue_orders()
+    if rescued:
+        log.warning("orders rescued", count=rescued)

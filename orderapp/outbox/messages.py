@@ -1,0 +1,92 @@
+"""Enqueueing: a row in the caller's transaction, as short as RQ's ``queue.enqueue(func, arg)``.
+
+The message exists exactly when the change it is about was committed. No broker is involved.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import text
+
+from orderapp.database import current_session, in_act
+from orderapp.logs import current_request_id
+from orderapp.queues import TASKS, Task
+
+# Bytes. Messages carry ids; RabbitMQ's own limit is 16 MiB, and one that large would stall its neighbours.
+LARGEST_ARGUMENTS = 64 * 1024
+
+# Binds :queue, :task, :headers and :available_at (null: now); the caller adds the SELECT that gives (subject_id, args).
+INSERT = """INSERT INTO outbox (queue, task, headers, available_at, subject_id, args)
+SELECT :queue, :task, CAST(:headers AS jsonb), coalesce(CAST(:available_at AS timestamptz), clock_timestamp()), subject_id, args"""
+
+_ENQUEUE_MANY = text(f"{INSERT} FROM unnest(CAST(:subject_ids AS bigint[])) AS s(subject_id), (VALUES (CAST('[]' AS jsonb))) AS a(args)")
+_ENQUEUE = text(f"{INSERT} FROM (VALUES (CAST(NULL AS bigint), CAST(:args AS jsonb))) AS s(subject_id, args)")
+
+
+class EnqueueError(Exception):
+    """The call is wrong: unknown task, wrong or too large arguments, or no transaction to join."""
+
+
+def enqueue(task: str, *args: Any, available_at: datetime | None = None) -> None:
+    """Write one message: ``enqueue(ORDERS_PROCESS, order_id)``.
+
+    A task that works on subjects takes exactly one id; the relay may gather several rows into one message. Any other
+    task takes JSON arguments. ``available_at`` (with time zone) delays it. Raises EnqueueError.
+    """
+    spec = _known(task)
+    if spec.batch:
+        if len(args) != 1:
+            raise EnqueueError(f"{task} takes exactly one id, not {len(args)} arguments")
+        enqueue_many(task, [args[0]], available_at=available_at)
+        return
+    _insert(_ENQUEUE, spec, available_at, args=_as_json(task, args))
+
+
+def enqueue_many(task: str, subject_ids: Sequence[int], *, available_at: datetime | None = None) -> None:
+    """Write one message per id in one statement. Raises EnqueueError."""
+    spec = _known(task)
+    if not spec.batch:
+        raise EnqueueError(f"{task} takes arguments, not subject ids")
+    for subject_id in subject_ids:
+        if type(subject_id) is not int or subject_id <= 0:  # a bool is an int to isinstance
+            raise EnqueueError(f"{task} takes a positive integer id, not {subject_id!r}")
+    if subject_ids:
+        _insert(_ENQUEUE_MANY, spec, available_at, subject_ids=list(subject_ids))
+
+
+def parameters(task: str, available_at: datetime | None = None) -> dict[str, Any]:
+    """Return what ``INSERT`` binds, for an act that makes the row part of a larger statement of its own."""
+    spec = _known(task)
+    if available_at is not None and available_at.tzinfo is None:
+        raise EnqueueError("available_at needs a time zone")
+    request_id = current_request_id()
+    headers = {"request_id": request_id} if request_id else {}
+    return {"queue": spec.queue, "task": spec.name, "headers": orjson.dumps(headers).decode(), "available_at": available_at}
+
+
+def _known(task: str) -> Task:
+    spec = TASKS.get(task)
+    if spec is None:
+        raise EnqueueError(f"unknown task {task!r}; orderapp/queues.py lists all: {', '.join(TASKS)}")
+    return spec
+
+
+def _as_json(task: str, args: tuple[Any, ...]) -> str:
+    try:
+        encoded = orjson.dumps(args)
+    except TypeError as error:
+        raise EnqueueError(f"the arguments of {task} are not JSON: {error}") from error
+    if len(encoded) > LARGEST_ARGUMENTS:
+        raise EnqueueError(f"the arguments of {task} take {len(encoded)} bytes, more than {LARGEST_ARGUMENTS}: store them, send an id")
+    if b"\\u0000" in encoded:
+        raise EnqueueError(f"the arguments of {task} hold a NUL character, which PostgreSQL cannot store")
+    return encoded.decode()
+
+
+def _insert(statement: Any, spec: Task, available_at: datetime | None, **values: Any) -> None:
+    session = current_session()
+    if not in_act(session):
+        raise EnqueueError("enqueue() belongs inside writing(): a message without a transaction could be lost or lie")
+    session.execute(statement, parameters(spec.name, available_at) | values)

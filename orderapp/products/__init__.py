@@ -1,0 +1,4 @@
+"""Products: what is sold, and the ledger that moves its stock.
+
+Acts: editing (create products).
+"""

@@ -1,0 +1,156 @@
+"""The Celery application: its settings, each with its reason, and the rules that hold for every task."""
+
+import inspect
+from typing import Any
+
+import structlog
+from celery import Celery, Task
+from celery.exceptions import Reject
+from celery.signals import worker_process_init
+from celery.worker.consumer import Consumer as CeleryConsumer
+from flask import Flask
+from sqlalchemy.exc import SQLAlchemyError
+
+from orderapp import filebroker, queues
+from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
+from orderapp.errors import BadMessageError
+
+log = structlog.get_logger(__name__)
+
+# Seconds before the task's time limit at which the message goes back: settling may wait 3 of its own, and the last
+# connection attempt takes up to 3.
+OUTAGE_MARGIN = 6
+
+# Seconds. A connection whose broker is gone without a farewell is noticed after this time.
+HEARTBEAT = 15
+
+# Seconds that a worker asked to stop waits for its running tasks; above every order task's limit.
+SOFT_SHUTDOWN = 12
+
+# Seconds between two rescues; a lost order waits for its lease (15 s) or 30 s anyway.
+RESCUE_EVERY = 5
+
+
+class OrderTask(Task):  # type: ignore[type-arg]
+    """Decides, for every task alike, what becomes of the message when something goes wrong.
+
+    An outage of the database counts against nobody: the message is kept, the task waits and runs again, and near its
+    time limit the message goes back to the queue. A bad message is dead-lettered with one log line. So is one that hits
+    a bug: its subject stays in PostgreSQL, where the rescuer finds it.
+    """
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the door inside an application context."""
+        flask_app: Flask = self.app.flask_app
+        with flask_app.app_context(), structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id):
+            try:
+                self._refuse_wrong_arguments(args, kwargs)
+                return self._through_outages(*args, **kwargs)
+            except BadMessageError as error:
+                log.error("message refused", reason=str(error))  # noqa: TRY400 - the message is at fault, no stack needed
+                raise Reject(error, requeue=False) from error
+            except Reject:
+                raise
+            except MemoryError as error:
+                # Let through, it would end the whole worker and with it the messages of its neighbours.
+                log.exception("out of memory")
+                raise Reject(error, requeue=True) from error
+            except Exception as error:
+                # Whoever reads the log sees it; the dead letter keeps the message for `orderapp.dead`.
+                log.exception("task failed")
+                raise Reject(error, requeue=False) from error
+
+    def _refuse_wrong_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        try:
+            inspect.signature(self.run).bind(*args, **kwargs)
+        except TypeError as error:
+            raise BadMessageError(f"wrong arguments: {error}") from error
+
+    def _through_outages(self, *args: Any, **kwargs: Any) -> Any:
+        patience = queues.TASKS[str(self.name)].time_limit - OUTAGE_MARGIN
+        try:
+            return outlast(lambda: self.run(*args, **kwargs), patience)
+        except SQLAlchemyError as error:
+            if not is_outage(error):
+                raise
+            log.warning("database unreachable, the message goes back", fault=type(error).__name__)
+            raise Reject(error, requeue=True) from error
+
+
+class Consumer(CeleryConsumer):  # type: ignore[misc]
+    """Celery's consumer, except that a message it cannot decode is dead-lettered instead of acknowledged."""
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Keep the message where an operator can look at it."""
+        log.error("message refused", reason="cannot decode", fault=str(exc), content_type=str(message.content_type))
+        message.reject()
+
+
+def message_ids(task: str, ids: Any) -> list[int]:
+    """Return the subject ids of a message, each once. Raises BadMessageError unless it is what our relay sends."""
+    limit = queues.TASKS[task].batch
+    if not isinstance(ids, list) or not 1 <= len(ids) <= limit:
+        raise BadMessageError(f"{task} takes a list of 1 to {limit} ids")
+    # type() and not isinstance(): True is an int to Python.
+    if not all(type(one) is int and 0 < one <= LAST_ID for one in ids):
+        raise BadMessageError(f"{task} takes positive 64-bit ids")
+    return sorted(set(ids))
+
+
+def make_celery(app: Flask, broker_url: str) -> Celery:
+    """Return the Celery application for this Flask application. Opens no connection."""
+    celery = Celery("orderapp", task_cls=OrderTask, strict_typing=False)
+    celery.flask_app = app
+    celery.conf.update(_settings(broker_url))
+    celery.set_default()
+    app.extensions["celery"] = celery
+    worker_process_init.connect(_forget_parents_connections, weak=False)
+    return celery
+
+
+def _forget_parents_connections(**_signal: Any) -> None:
+    from celery import current_app as celery  # noqa: PLC0415 - the worker's own application, known only after the fork
+
+    with celery.flask_app.app_context():
+        forget_connections()
+
+
+def _settings(broker_url: str) -> dict[str, Any]:
+    is_file = broker_url.startswith("filesystem://")
+    return {
+        "broker_url": "filesystem://" if is_file else broker_url,
+        "broker_transport_options": filebroker.transport_options(broker_url) if is_file else {},
+        "broker_heartbeat": HEARTBEAT,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,  # a broker that is away for an hour is still an outage, not an end
+        "task_queues": queues.work_queues(),
+        "task_default_queue": "maintenance",
+        "task_default_exchange": "",
+        "task_default_routing_key": "maintenance",
+        "task_create_missing_queues": False,
+        "task_routes": {name: {"queue": task.queue} for name, task in queues.TASKS.items()},
+        "task_annotations": {name: {"time_limit": task.time_limit} for name, task in queues.TASKS.items()},
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_acks_on_failure": False,  # Celery's default acknowledges a task that raised
+        "task_acks_on_timeout": False,  # and one that was killed by its time limit
+        "task_ignore_result": True,
+        "result_backend": None,
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "worker_prefetch_multiplier": 1,  # a message is a batch already; more would only wait behind a slow one
+        "worker_consumer": "orderapp.worker:Consumer",
+        "worker_send_task_events": True,  # the bare command feeds Flower
+        "worker_soft_shutdown_timeout": SOFT_SHUTDOWN,
+        "worker_hijack_root_logger": False,  # logs.py has configured it
+        "worker_redirect_stdouts": False,
+        "beat_scheduler": "celery.beat:Scheduler",  # in memory: every entry is an interval, no file to corrupt
+        "beat_schedule": {name: _every(name, RESCUE_EVERY) for name in (queues.ORDERS_RESCUE, queues.WEBHOOKS_RESCUE)},
+        "enable_utc": True,
+        "timezone": "UTC",
+    }
+
+
+def _every(task: str, seconds: int) -> dict[str, Any]:
+    # A message that waited until the next is due would only do the same again.
+    return {"task": task, "schedule": seconds, "options": {"expires": seconds, "queue": queues.TASKS[task].queue}}
