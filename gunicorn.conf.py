@@ -2,9 +2,9 @@
 
 from typing import Any
 
-import config
+from config import load_or_exit
 
-_settings = config.load_or_exit()  # a fault ends the master here, before it forks workers that would die one by one
+_settings = load_or_exit()  # a fault ends the master here, before it forks workers that would die one by one
 
 bind = f"{_settings.web_host}:{_settings.port}"
 

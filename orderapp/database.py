@@ -70,7 +70,11 @@ def init_app(app: Flask, url: str, pool_size: int) -> None:
 def _with_timeouts(url: URL) -> URL:
     # libpq parameters, not server options: a PgBouncer in transaction mode refuses or leaks those. The server-side limits
     # (lock_timeout and so on) are set on the role by the first migration.
-    defaults = {"connect_timeout": str(CONNECT_TIMEOUT), "tcp_user_timeout": str(TCP_USER_TIMEOUT), "application_name": "orderapp"}
+    defaults = {
+        "connect_timeout": str(CONNECT_TIMEOUT),
+        "tcp_user_timeout": str(TCP_USER_TIMEOUT),
+        "application_name": "orderapp",
+    }
     return url.update_query_dict({name: value for name, value in defaults.items() if name not in url.query})
 
 

@@ -137,7 +137,7 @@ def _own_error(error: OrderAppError) -> Response:
 
 def _database_error(error: SQLAlchemyError) -> Response | HTTPException:
     if not is_outage(error):
-        log.exception("request failed", path=request.path)
+        log.error("request failed", path=request.path, exc_info=error)
         return _http_error(InternalServerError())
     log.warning("database unreachable", path=request.path, fault=type(error).__name__)
     answer = problem(503, "Service Unavailable", "The database cannot be reached now. Nothing was stored; try again.")

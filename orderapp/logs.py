@@ -11,7 +11,15 @@ from uuid_utils.compat import uuid7
 # A client's own id is kept when it is short and plain; anything else could forge log lines or fill the disk.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
-_SHARED = [
+# Loggers that say at every task or start what our own lines say already, or (kombu, of the file broker) nothing of use.
+_NOISY = {
+    "celery.worker.strategy": logging.WARNING,
+    "celery.app.trace": logging.CRITICAL,
+    "celery.beat": logging.WARNING,
+    "kombu.connection": logging.ERROR,
+}
+
+_SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
@@ -38,6 +46,8 @@ def configure(log_format: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.INFO)
+    for name, level in _NOISY.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def init_app(app: Flask) -> None:

@@ -173,8 +173,8 @@ CREATE TRIGGER stock_movements_append_only BEFORE UPDATE OR DELETE ON stock_move
 FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history();
 CREATE TRIGGER order_items_append_only BEFORE UPDATE OR DELETE ON order_items
 FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history();
-CREATE TRIGGER order_events_append_only BEFORE DELETE OR UPDATE OF id, order_id, sequence, type, data, occurred_at ON order_events
-FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history();
+CREATE TRIGGER order_events_append_only BEFORE DELETE OR UPDATE OF id, order_id, sequence, type, data, occurred_at
+ON order_events FOR EACH ROW EXECUTE FUNCTION refuse_change_of_history();
 """
 
 # Limits belong to the role: as options of the connection they would break behind PgBouncer in transaction mode.

@@ -1,1 +1,1 @@
-"""Monitoring: is it alive, and is it able to work?"""
+"""Monitoring: whether the service is alive and able to work."""

@@ -23,4 +23,6 @@ def database_fault(session: Session) -> str | None:
         reason = "the tables are missing: run `flask db upgrade`" if "alembic_version" in str(error) else "unreachable"
         return f"database: {reason}"
     newest = newest_migration()
-    return None if revision == newest else f"database: at migration {revision}, this code needs {newest}: run `flask db upgrade`"
+    return (
+        None if revision == newest else f"database: at migration {revision}, this code needs {newest}: run `flask db upgrade`"
+    )

@@ -17,7 +17,9 @@ class ItemRow(NamedTuple):
     unit_price: Decimal
 
 
-def allocate(order_ids: Sequence[int], items: Sequence[ItemRow], stock: Mapping[int, int]) -> tuple[list[Outcome], list[Movement]]:
+def allocate(
+    order_ids: Sequence[int], items: Sequence[ItemRow], stock: Mapping[int, int]
+) -> tuple[list[Outcome], list[Movement]]:
     """Return how each order ends and what leaves the stock.
 
     Orders are served in id order, each all or nothing; one that falls short names every shortage at once and takes nothing.

@@ -45,7 +45,7 @@ SELECT placed.id, 'pending' AS status, CAST(NULL AS numeric) AS total_amount, CA
     CAST(:reference AS text) AS reference, false AS webhook_sent, NULL AS failure_reason, placed.created_at,
     lines.id AS item_id, found.name AS product, lines.product_id, found.quantity, found.price AS unit_price
 FROM placed, lines JOIN found USING (product_id) ORDER BY lines.id
-""")  # noqa: S608 - the only part put in is a constant of the outbox
+""")
 
 
 def place_order(client_id: int, lines: Sequence[Line], *, currency: str, reference: str | None = None) -> OrderView:

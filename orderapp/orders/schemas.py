@@ -17,7 +17,7 @@ LONGEST_REFERENCE = 64
 class StrictInteger(fields.Integer):
     """An integer as JSON writes it: no "2", no 2.0, no true."""
 
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int | None:
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if type(value) is not int:  # a bool is an int to isinstance
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)

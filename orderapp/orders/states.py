@@ -24,7 +24,9 @@ RESCUE_AFTER = 30
 # Runs an order gets: one with its batch and two alone. A third failure alone would tell nothing new.
 MOST_ATTEMPTS = 3
 
-_LOCK_NEW = text("SELECT id FROM orders WHERE id = ANY(:ids) AND status = 'pending' AND attempts = 0 ORDER BY id FOR NO KEY UPDATE")
+_LOCK_NEW = text(
+    "SELECT id FROM orders WHERE id = ANY(:ids) AND status = 'pending' AND attempts = 0 ORDER BY id FOR NO KEY UPDATE"
+)
 
 # Open, claimed before, and nobody is at it. Fewest attempts first: who brought a worker down comes last.
 _RETRYABLE = """attempts > 0 AND (status = 'pending' OR (status = 'processing' AND lease_until <= clock_timestamp()))"""
@@ -34,7 +36,8 @@ _LOCK_INTERRUPTED = text(f"SELECT id FROM orders WHERE id = ANY(:ids) AND {_RETR
 # clock_timestamp(): now() is the transaction's start, which may lie a lock wait back.
 _CLAIM = text("""
 UPDATE orders SET status = 'processing', task_id = CAST(:task_id AS uuid), attempts = attempts + 1, rescues = 0,
-    lease_until = clock_timestamp() + make_interval(secs => :lease), rescue_at = clock_timestamp() + make_interval(secs => :lease)
+    lease_until = clock_timestamp() + make_interval(secs => :lease),
+    rescue_at = clock_timestamp() + make_interval(secs => :lease)
 WHERE id = ANY(:ids) RETURNING id, attempts
 """)
 

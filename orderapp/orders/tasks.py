@@ -7,13 +7,13 @@ from celery import shared_task
 
 from orderapp.orders import processing, rescuing
 from orderapp.queues import ORDERS_PROCESS, ORDERS_RESCUE
-from orderapp.worker import OrderTask, message_ids
+from orderapp.worker import message_ids
 
 log = structlog.get_logger(__name__)
 
 
 @shared_task(name=ORDERS_PROCESS, bind=True)
-def process(self: OrderTask, order_ids: Any) -> None:
+def process(self: Any, order_ids: Any) -> None:
     """Claim and settle these orders."""
     ids = message_ids(ORDERS_PROCESS, order_ids)
     settled = processing.process_orders(ids, task_id=self.request.id)

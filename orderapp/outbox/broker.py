@@ -5,7 +5,6 @@ acknowledged message may lose its outbox row.
 """
 
 import select
-import socket
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -86,11 +85,15 @@ def publisher_for(broker_url: str) -> Publisher:
     return FilePublisher(broker_url) if broker_url.startswith("filesystem://") else AmqpPublisher(broker_url)
 
 
-def build_message(celery: Celery, task: queues.Task, args: list[Any], headers: dict[str, Any], row_ids: tuple[int, ...]) -> Message:
+def build_message(
+    celery: Celery, task: queues.Task, args: list[Any], headers: dict[str, Any], row_ids: tuple[int, ...]
+) -> Message:
     """Return the message by Celery's own protocol; argsrepr and origin are given because computing them costs 100 us."""
     task_id = str(uuid7())
     shown = f"({len(row_ids)} ids, {args[0][0]}..{args[0][-1]})" if task.batch else "(...)"
-    built = celery.amqp.as_task_v2(task_id, task.name, args=args, argsrepr=shown, kwargsrepr="{}", origin="orderapp-relay")
+    built = celery.amqp.as_task_v2(
+        task_id, task.name, args=tuple(args), argsrepr=shown, kwargsrepr="{}", origin="orderapp-relay"
+    )
     return Message(task_id, task.queue, orjson.dumps(built.body), {**headers, **built.headers}, row_ids)
 
 
@@ -118,7 +121,11 @@ class AmqpPublisher:
             self.close()
             # Without the blocked notification py-amqp would look for one before every publish; a blocked broker sends no
             # confirm, and that is what counts.
-            options = {"read_timeout": SOCKET_TIMEOUT, "write_timeout": SOCKET_TIMEOUT, "client_properties": {"capabilities": {}}}
+            options = {
+                "read_timeout": SOCKET_TIMEOUT,
+                "write_timeout": SOCKET_TIMEOUT,
+                "client_properties": {"capabilities": {}},
+            }
             connection = Connection(self._url, connect_timeout=SOCKET_TIMEOUT, heartbeat=0, transport_options=options)
             connection.connect()
             self._connection = connection
@@ -143,20 +150,12 @@ class AmqpPublisher:
             raise BrokerOutageError("not connected")
         for queue in [*queues.work_queues(), queues.dead_queue()]:
             try:
-                self._declare_one(queue)
+                _declare(queue, self._connection)
             except PreconditionFailed as error:
                 log.error("queue exists with other arguments", queue=queue.name, fault=str(error))  # noqa: TRY400
             except OUTAGES as error:
                 self.close()
                 raise BrokerOutageError(f"{type(error).__name__}: {error}") from error
-
-    def _declare_one(self, queue: Queue) -> None:
-        channel = self._connection.channel()
-        try:
-            queue.bind(channel).declare()
-        finally:
-            if channel.is_open:
-                channel.close()
 
     def publish(self, messages: Sequence[Message], deadline: float) -> Receipt:
         """Publish all, then wait for the confirms; what is still open at the deadline counts as unknown."""
@@ -265,9 +264,18 @@ class FilePublisher:
         self._connection.release()
 
 
+def _declare(queue: Queue, connection: Connection) -> None:
+    channel: Any = connection.channel()  # one each: a refused declaration closes its channel
+    try:
+        queue.bind(channel).declare()
+    finally:
+        if channel.is_open:
+            channel.close()
+
+
 def _left(deadline: float) -> float:
     """Return the seconds left. Raises TimeoutError when there are none."""
     left = deadline - time.monotonic()
     if left <= 0:
-        raise socket.timeout("no confirm before the deadline")
+        raise TimeoutError("no confirm before the deadline")
     return left

@@ -19,9 +19,12 @@ LARGEST_ARGUMENTS = 64 * 1024
 
 # Binds :queue, :task, :headers and :available_at (null: now); the caller adds the SELECT that gives (subject_id, args).
 INSERT = """INSERT INTO outbox (queue, task, headers, available_at, subject_id, args)
-SELECT :queue, :task, CAST(:headers AS jsonb), coalesce(CAST(:available_at AS timestamptz), clock_timestamp()), subject_id, args"""
+SELECT :queue, :task, CAST(:headers AS jsonb), coalesce(CAST(:available_at AS timestamptz), clock_timestamp()),
+    subject_id, args"""
 
-_ENQUEUE_MANY = text(f"{INSERT} FROM unnest(CAST(:subject_ids AS bigint[])) AS s(subject_id), (VALUES (CAST('[]' AS jsonb))) AS a(args)")
+_ENQUEUE_MANY = text(
+    f"{INSERT} FROM unnest(CAST(:subject_ids AS bigint[])) AS s(subject_id), (VALUES (CAST('[]' AS jsonb))) AS a(args)"
+)
 _ENQUEUE = text(f"{INSERT} FROM (VALUES (CAST(NULL AS bigint), CAST(:args AS jsonb))) AS s(subject_id, args)")
 
 
@@ -79,7 +82,9 @@ def _as_json(task: str, args: tuple[Any, ...]) -> str:
     except TypeError as error:
         raise EnqueueError(f"the arguments of {task} are not JSON: {error}") from error
     if len(encoded) > LARGEST_ARGUMENTS:
-        raise EnqueueError(f"the arguments of {task} take {len(encoded)} bytes, more than {LARGEST_ARGUMENTS}: store them, send an id")
+        raise EnqueueError(
+            f"the arguments of {task} take {len(encoded)} bytes, more than {LARGEST_ARGUMENTS}: store them, send an id"
+        )
     if b"\\u0000" in encoded:
         raise EnqueueError(f"the arguments of {task} hold a NUL character, which PostgreSQL cannot store")
     return encoded.decode()

@@ -5,7 +5,10 @@ from sqlalchemy import text
 from orderapp.database import writing
 from orderapp.errors import NotFoundError
 
-_RETRY = text("UPDATE outbox SET parked_at = NULL, error = NULL, available_at = clock_timestamp() WHERE id = ANY(:ids) AND parked_at IS NOT NULL RETURNING id")
+_RETRY = text("""
+UPDATE outbox SET parked_at = NULL, error = NULL, available_at = clock_timestamp()
+WHERE id = ANY(:ids) AND parked_at IS NOT NULL RETURNING id
+""")
 
 _DISCARD = text("DELETE FROM outbox WHERE id = ANY(:ids) AND parked_at IS NOT NULL RETURNING id")
 

@@ -111,7 +111,8 @@ class Relay:
 
     def _messages(self, session: Session, rows: Sequence[Row]) -> list[Message]:
         """Return the rows as messages, at most a task's batch of subjects in each; what cannot be built is parked."""
-        messages, subjects = [], {}
+        messages: list[Message] = []
+        subjects: dict[Task, list[Row]] = {}
         for row in rows:
             task = TASKS.get(row.task)
             if task is None:

@@ -15,11 +15,14 @@ LOAD_STOCK = 1_000_000
 
 _CREATE = text("INSERT INTO products (name, price) VALUES (:name, :price) RETURNING id")
 
-_CREATE_EXAMPLE = text("INSERT INTO products (id, name, price) VALUES (:id, :name, :price) ON CONFLICT (id) DO NOTHING RETURNING id")
+_CREATE_EXAMPLE = text(
+    "INSERT INTO products (id, name, price) VALUES (:id, :name, :price) ON CONFLICT (id) DO NOTHING RETURNING id"
+)
 
 _CREATE_UP_TO = text("""
 INSERT INTO products (name, price)
-SELECT 'Product ' || n, 1 + n % 100 FROM generate_series((SELECT count(*) FROM products) + 1, CAST(:count AS bigint)) AS n RETURNING id
+SELECT 'Product ' || n, 1 + n % 100
+FROM generate_series((SELECT count(*) FROM products) + 1, CAST(:count AS bigint)) AS n RETURNING id
 """)
 
 # An explicit id does not move the sequence: without this the next product would collide.

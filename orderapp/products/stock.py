@@ -13,7 +13,8 @@ _LOCK = text("SELECT id, stock FROM products WHERE id = ANY(:ids) ORDER BY id FO
 _RECORD = text("""
 INSERT INTO stock_movements (product_id, order_id, delta, kind)
 SELECT product_id, order_id, delta, :kind
-FROM unnest(CAST(:product_ids AS bigint[]), CAST(:order_ids AS bigint[]), CAST(:deltas AS bigint[])) AS m(product_id, order_id, delta)
+FROM unnest(CAST(:product_ids AS bigint[]), CAST(:order_ids AS bigint[]), CAST(:deltas AS bigint[]))
+    AS m(product_id, order_id, delta)
 """)
 
 _APPLY = text("""
