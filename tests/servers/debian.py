@@ -1,0 +1,84 @@
+"""RabbitMQ's server binary: found, or, as root on Debian, installed without its service being started."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+# Not the one on the PATH: as root that one changes to the user rabbitmq and reads /etc/rabbitmq.
+DEBIAN_BINARIES = Path("/usr/lib/rabbitmq/bin")
+
+# Debian's maintainer scripts ask this file before they start a service.
+POLICY = Path("/usr/sbin/policy-rc.d")
+# 101 is the answer "action not allowed" of the policy-rc.d interface.
+REFUSE = "#!/bin/sh\nexit 101\n"
+
+# Seconds: another apt may be at work (unattended upgrades), and the download is 40 MB.
+APT_WAIT, APT_TIMEOUT = 120, 600
+
+INSTALL = "apt-get install -y --no-install-recommends rabbitmq-server"
+REMEDY = f"sudo {INSTALL}   (or set TEST_BROKER_URL), then: make test"
+
+
+class MissingRabbitMQError(Exception):
+    """RabbitMQ is not installed here and cannot be."""
+
+
+def rabbitmq_binaries() -> Path:
+    """Return the folder of rabbitmq-server and rabbitmqctl; installs them when root. Raises MissingRabbitMQError."""
+    found = _find()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        install_rabbitmq()
+        found = _find()
+    if found is None:
+        raise MissingRabbitMQError("RabbitMQ is not installed")
+    return found
+
+
+def _find() -> Path | None:
+    if (DEBIAN_BINARIES / "rabbitmq-server").exists():
+        return DEBIAN_BINARIES
+    on_path = shutil.which("rabbitmq-server")
+    return Path(on_path).resolve().parent if on_path else None
+
+
+def install_rabbitmq() -> None:
+    """Install Debian's package. Raises MissingRabbitMQError with apt's last words."""
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    with services_stay_down():
+        for command in ("apt-get update", INSTALL):
+            argv = [*command.split(), "-q", "-o", f"DPkg::Lock::Timeout={APT_WAIT}"]
+            done = subprocess.run(
+                argv,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=APT_TIMEOUT,
+                check=False,
+            )
+            # An update that missed one of several sources may still be enough; the install decides.
+            if done.returncode and command == INSTALL:
+                raise MissingRabbitMQError(f"{INSTALL}: {done.stderr.strip() or done.stdout.strip()}")
+
+
+@contextmanager
+def services_stay_down(policy: Path = POLICY) -> Iterator[None]:
+    """Let no package start its service meanwhile.
+
+    Left behind, the file would keep every later package of this machine from starting its service: it is removed whatever
+    happens. One that is there already (container images have it) is kept.
+    """
+    try:
+        descriptor = os.open(policy, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o755)
+    except FileExistsError:
+        yield
+        return
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(REFUSE)
+        yield
+    finally:
+        policy.unlink()

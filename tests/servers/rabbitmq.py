@@ -1,0 +1,179 @@
+"""A scratch RabbitMQ node: own name, ports, folder, cookie and port mapper; the machine's own node is not touched."""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import amqp
+
+from tests.servers import children
+from tests.servers.debian import rabbitmq_binaries
+from tests.servers.waiting import free_port, wait_until
+
+# Seconds. A start takes 5 on two idle cores, a stop 2; the suite itself keeps these cores busy.
+START, STOP = 90, 30
+
+# The Erlang VM spins while it waits for work unless it is told not to: half a core, on a machine of two.
+QUIET = "+sbwt none +sbwtdcpu none +sbwtdio none"
+# The port between Erlang nodes would otherwise be open to the network.
+LOOPBACK = "-kernel inet_dist_use_interface {127,0,0,1}"
+# The node would start a port mapper of its own that outlives it.
+NO_MAPPER = "-start_epmd false"
+
+
+class RabbitNode:
+    """One node. ``kill`` is SIGKILL; ``start`` after ``stop`` or ``kill`` finds its durable queues and messages again."""
+
+    def __init__(self, folder: Path) -> None:
+        """Prepare the folder; nothing runs before ``start``. Raises MissingRabbitMQError without a binary."""
+        self._binaries = rabbitmq_binaries()
+        self._folder = folder
+        self._port = free_port()
+        self._server: subprocess.Popen[bytes] | None = None
+        self._mapper: subprocess.Popen[bytes] | None = None
+        self._cookie = secrets.token_hex(16)
+        self.name = f"orderapp-test-{secrets.token_hex(4)}@localhost"
+        self._write_files()
+        self._environment = self._environment_of_its_own()
+
+    def url(self, vhost: str = "/") -> str:
+        """Return the AMQP URL of a virtual host."""
+        return f"amqp://guest:guest@127.0.0.1:{self._port}/{vhost}"
+
+    def start(self) -> None:
+        """Start the node and wait until it takes connections."""
+        if self._mapper is None:
+            self._start_mapper()
+        output = self._folder / "server.output"
+        server = self._server = children.spawn([self._binaries / "rabbitmq-server"], self._environment, output)
+        try:
+            wait_until(lambda: self.answers() or server.poll() is not None, START, "RabbitMQ's start")
+            assert server.poll() is None, f"RabbitMQ ended with {server.returncode}"
+        except AssertionError as error:
+            last_words = children.tail(output)
+            self.destroy()
+            raise RuntimeError(f"{error}:\n{last_words}") from error
+
+    def stop(self) -> None:
+        """Stop the node in an orderly way."""
+        server = self._running()
+        server.terminate()
+        wait_until(lambda: server.poll() is not None, STOP, "RabbitMQ's stop")
+        self.kill()
+
+    def kill(self) -> None:
+        """End the node as a power cut would."""
+        children.end_family(self._running())
+        self._server = None
+
+    def pause(self) -> None:
+        """Freeze the node: its connections stay open and nobody answers, like a network that swallows packets."""
+        self._running().send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a paused node go on."""
+        self._running().send_signal(signal.SIGCONT)
+
+    def destroy(self) -> None:
+        """End everything and remove the folder."""
+        for process in (self._server, self._mapper):
+            if process is not None:
+                children.end_family(process)
+        self._server = self._mapper = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def answers(self) -> bool:
+        """Tell whether a client can log in."""
+        try:
+            with amqp.Connection(f"127.0.0.1:{self._port}", connect_timeout=1, read_timeout=2) as connection:
+                connection.connect()
+        except (OSError, amqp.AMQPError):
+            return False
+        return True
+
+    def ctl(self, *arguments: str) -> str:
+        """Run rabbitmqctl on this node (half a second of processor time) and return what it prints."""
+        argv = [str(self._binaries / "rabbitmqctl"), "-q", *arguments]
+        done = subprocess.run(argv, env=self._environment, capture_output=True, text=True, timeout=START, check=False)
+        if done.returncode:
+            raise RuntimeError(f"rabbitmqctl {' '.join(arguments)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def create_vhost(self, name: str) -> str:
+        """Create an empty virtual host and return its URL."""
+        self._evaluate(
+            f'rabbit_vhost:add(<<"{name}">>, <<"tests">>), rabbit_auth_backend_internal:set_permissions(<<"guest">>, '
+            f'<<"{name}">>, <<".*">>, <<".*">>, <<".*">>, <<"tests">>).'
+        )
+        return self.url(name)
+
+    def delete_vhost(self, name: str) -> None:
+        """Delete a virtual host with its connections, queues and messages."""
+        self._evaluate(f'rabbit_vhost:delete(<<"{name}">>, <<"tests">>).')
+
+    def _evaluate(self, expression: str) -> None:
+        # erl_call takes 15 ms where rabbitmqctl, which starts an Erlang VM of its own, takes 400; every test wants a vhost.
+        caller = shutil.which("erl_call")
+        if caller is None:
+            self.ctl("eval", expression)
+            return
+        argv = [caller, "-name", self.name, "-c", self._cookie, "-e"]
+        done = subprocess.run(
+            argv, env=self._environment, input=f"{expression}\n", capture_output=True, text=True, timeout=START, check=False
+        )
+        if "{ok" not in done.stdout:
+            raise RuntimeError(f"{expression} answered {done.stdout}{done.stderr}")
+
+    def _start_mapper(self) -> None:
+        port = self._environment["ERL_EPMD_PORT"]
+        argv = [shutil.which("epmd") or "epmd", "-port", port, "-address", "127.0.0.1"]
+        self._mapper = children.spawn(argv, self._environment, self._folder / "epmd.output")
+        wait_until(lambda: _listens(int(port)), START, "Erlang's port mapper")
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._server is None:
+            raise RuntimeError("this RabbitMQ node is not running")
+        return self._server
+
+    def _write_files(self) -> None:
+        self._folder.mkdir(parents=True)
+        cookie = self._folder / ".erlang.cookie"
+        cookie.write_text(self._cookie)
+        cookie.chmod(0o400)  # Erlang refuses a cookie that others can read
+        (self._folder / "enabled_plugins").write_text("[].\n")
+        lines = f"listeners.tcp.1 = 127.0.0.1:{self._port}", "disk_free_limit.absolute = 50MB", "log.console = false"
+        (self._folder / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
+
+    def _environment_of_its_own(self) -> dict[str, str]:
+        """Return an environment in which no file of the machine's own node is read or written."""
+        folder = self._folder
+        return {
+            "PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": str(folder),  # where Erlang looks for its cookie
+            "LANG": "C.UTF-8",
+            "ERL_EPMD_PORT": str(free_port()),
+            "RABBITMQ_NODENAME": self.name,
+            "RABBITMQ_NODE_PORT": str(self._port),
+            "RABBITMQ_DIST_PORT": str(free_port()),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+            "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+            "RABBITMQ_MNESIA_BASE": str(folder / "mnesia"),
+            "RABBITMQ_LOG_BASE": str(folder / "log"),
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"{QUIET} {LOOPBACK} {NO_MAPPER}",
+            # Makes the start script become the node instead of its parent: a signal then reaches the node itself.
+            "RUNNING_UNDER_SYSTEMD": "true",
+        }
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True

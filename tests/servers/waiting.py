@@ -1,0 +1,41 @@
+"""Waiting for a condition with a deadline: what a test does instead of sleeping and hoping."""
+
+import random
+import socket
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+# Seconds between two looks: well below what a person notices, and a hundred looks cost a test no measurable processor time.
+POLL = 0.02
+
+# Linux gives outgoing connections ports from 32768 up. A server's port must not be among them: while the server is down,
+# a client that tries again and again can be given that very port, and even connect to itself.
+FIRST_PORT, LAST_PORT = 20_000, 32_000
+
+
+def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
+    """Return the first true value of ``condition``. Raises AssertionError, naming ``what``, when ``seconds`` have passed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        result = condition()
+        if result:
+            return result
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} s in vain for {what}")
+        time.sleep(POLL)
+
+
+def free_port() -> int:
+    """Return a port of 127.0.0.1 on which nobody listens; random, so that two test runs at once do not meet."""
+    while True:
+        port = random.randint(FIRST_PORT, LAST_PORT)
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
