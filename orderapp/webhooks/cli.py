@@ -7,6 +7,7 @@ import orjson
 from flask import current_app
 from flask.cli import AppGroup
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from config import Settings
@@ -72,7 +73,7 @@ def _table(rows: list[Delivery]) -> Table:
     table = Table("id", "order", "type", "state", "attempts", "due", "last answer")
     for row in rows:
         due = f"{row.due_at:%Y-%m-%d %H:%M:%S %z}" if row.state == "pending" else ""
-        answer = row.error or str(row.status_code or "")
+        answer = escape(row.error or str(row.status_code or ""))
         table.add_row(str(row.id), str(row.order_id), row.type, row.state, str(row.attempt), due, answer)
     return table
 

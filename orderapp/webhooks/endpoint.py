@@ -36,6 +36,11 @@ class Answer:
         return dict(vars(self))
 
 
+def printable(text: str) -> str:
+    """Return a stranger's words as one line that a terminal only shows."""
+    return "".join(letter if letter.isprintable() else " " for letter in text)
+
+
 def endpoint_of(settings: Settings) -> Endpoint | None:
     """Return the built-in endpoint of the settings, if one is set."""
     if not settings.webhook_url or not settings.webhook_secret:

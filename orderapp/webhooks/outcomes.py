@@ -19,16 +19,17 @@ Outcome = Literal["succeeded", "postponed", "exhausted", "outrun"]
 # Before the delivery: of two last deliveries that end at once, the second must see the first.
 LOCK_ORDER = text("SELECT id FROM orders WHERE id = :order_id ORDER BY id FOR NO KEY UPDATE")
 
+# Both need the lease of this attempt: the same record written twice hits once.
 FINISH = text("""
     UPDATE webhook_deliveries SET state = :state, lease_until = NULL, finished_at = clock_timestamp()
-    WHERE id = :id AND attempt = :attempt AND state = 'pending'
+    WHERE id = :id AND attempt = :attempt AND state = 'pending' AND lease_until IS NOT NULL
     RETURNING id
 """)
 
 POSTPONE = text("""
     UPDATE webhook_deliveries
     SET lease_until = NULL, due_at = clock_timestamp() + :delay, rescue_at = clock_timestamp() + :delay + :rescue_after
-    WHERE id = :id AND attempt = :attempt AND state = 'pending'
+    WHERE id = :id AND attempt = :attempt AND state = 'pending' AND lease_until IS NOT NULL
     RETURNING due_at
 """)
 
@@ -45,7 +46,7 @@ def record(session: Session, claim: Claim, answer: Answer) -> Outcome:
     if outcome != "outrun":
         session.execute(INSERT_ATTEMPT, {"id": claim.id, "attempt": claim.attempt, **answer.columns})
     if outcome == "succeeded":
-        states.set_webhook_sent(session, claim.order_id, queries.all_received(session, claim.order_id))
+        states.set_webhook_sent(session, claim.order_id, sent=queries.all_received(session, claim.order_id))
     return outcome
 
 

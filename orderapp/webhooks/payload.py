@@ -30,4 +30,4 @@ def _plain(value: Any) -> str:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, Decimal):
         return str(value)
-    raise TypeError(f"a webhook cannot carry a {type(value).__name__}")
+    raise TypeError  # orjson names the type

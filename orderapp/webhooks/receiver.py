@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from .endpoint import printable
 from .signature import fault_of
 
 # Seconds between two looks at whether to stop; a person does not notice it.
@@ -38,7 +39,7 @@ class Received:
             f"sequence {self.body.get('sequence', '?')}",
             "signature valid" if self.fault is None else f"signature INVALID: {self.fault}",
         ]
-        return "  ".join(words)
+        return printable("  ".join(words))
 
 
 class Receiver(ThreadingHTTPServer):

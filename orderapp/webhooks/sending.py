@@ -6,21 +6,25 @@ from datetime import UTC, datetime
 import structlog
 
 from config import VERSION
-from orderapp.database import reading, writing
+from orderapp.database import outlast, reading, writing
 from orderapp.orders import queries as orders
 
 from . import claims, outcomes
 from .claims import Claim
 from .endpoint import Answer, Endpoint
+from .outcomes import Outcome
 from .payload import body_of
 from .signature import signed_headers
 from .target import post
 
 log = structlog.get_logger(__name__)
 
-# Seconds after which a run begins no further POST: with 15 s for the POST and up to 5 s for a lock at its record it
-# then ends before the task is killed at 30 s.
-LAST_START = 10
+# Seconds after which a run begins no further POST: with 15 s for the POST, 5 s for a lock at its record and the patience
+# below it then ends before the task is killed at 30 s.
+LAST_START = 6
+
+# Seconds that a record waits for a database that went away during the POST; a restart takes one or two.
+PATIENCE = 3
 
 
 def deliver(delivery_ids: list[int], endpoint: Endpoint | None, last_start: float = LAST_START) -> int:
@@ -66,13 +70,17 @@ def _send(claim: Claim, endpoint: Endpoint) -> bool:
     headers |= {"Content-Type": "application/json", "User-Agent": f"orderapp/{VERSION}", "Accept-Encoding": "identity"}
     answer = post(endpoint, body, headers)
     # A crash here is why the receiver must know the webhook-id: this attempt is lost, the next one says the same again.
-    with writing() as session:
-        outcome = outcomes.record(session, claim, answer)
+    outcome = outlast(lambda: _record(claim, answer), PATIENCE)
     _tell(claim, answer, outcome)
     return outcome == "succeeded"
 
 
-def _tell(claim: Claim, answer: Answer, outcome: outcomes.Outcome) -> None:
+def _record(claim: Claim, answer: Answer) -> Outcome:
+    with writing() as session:
+        return outcomes.record(session, claim, answer)
+
+
+def _tell(claim: Claim, answer: Answer, outcome: Outcome) -> None:
     about = log.bind(delivery_id=claim.id, order_id=claim.order_id, attempt=claim.attempt, error=answer.error)
     if outcome == "succeeded":
         about.info("webhook received")

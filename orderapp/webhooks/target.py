@@ -21,7 +21,7 @@ from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
 from .deadline import Deadline, watch
-from .endpoint import Answer, Endpoint
+from .endpoint import Answer, Endpoint, printable
 
 # Seconds for one POST, all in all. Receivers are told to answer first and work later; half of the task's 30 s.
 TOTAL_TIMEOUT = 15
@@ -151,5 +151,5 @@ def _words(fault: Exception) -> str:
 
 
 def _storable(error: str | None) -> str | None:
-    # PostgreSQL's text holds every character but this one.
-    return None if error is None else error.replace("\x00", "")[:ERROR_LIMIT]
+    # A stranger's words: PostgreSQL refuses a NUL, and an operator's terminal would obey an escape sequence.
+    return None if error is None else printable(error)[:ERROR_LIMIT]

@@ -1,11 +1,13 @@
 """Receivers that behave in every way a stranger's server can."""
 
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Self
 
 # Between two bytes of a dripping receiver: far below any timeout per read.
@@ -27,11 +29,15 @@ class RecordingReceiver(ThreadingHTTPServer):
 
     request_queue_size = 50
 
-    def __init__(self) -> None:
+    def __init__(self, certificate: Path | None = None) -> None:
         self.requests: list[Request] = []
         self.behave: Behaviour = answering(200)
         self.released = threading.Event()
         super().__init__(("127.0.0.1", 0), _Handler)
+        if certificate:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(certificate)
+            self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
 
     @property
     def address(self) -> str:

@@ -39,11 +39,11 @@ def test_every_other_status_is_a_failure_with_what_it_said(
     receiver: RecordingReceiver, endpoint: Endpoint, status: int
 ) -> None:
     """The operator reads status and the beginning of the answer."""
-    receiver.behave = answering(status, b"" if status == 304 else b"try \x00later")
+    receiver.behave = answering(status, b"" if status == 304 else b"try\n\x00later")
     answer = send(endpoint)
     assert not answer.received
     assert answer.status_code == status
-    assert answer.error == (f"answered {status}" if status == 304 else f"answered {status}: try later")
+    assert answer.error == (f"answered {status}" if status == 304 else f"answered {status}: try  later")
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
