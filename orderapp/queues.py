@@ -15,7 +15,7 @@ WEBHOOKS_RESCUE = "webhooks.rescue"
 
 @dataclass(frozen=True)
 class Task:
-    """One kind of message: its queue, the most subject ids in one message (0: it names no subject), its time limit in seconds."""
+    """One kind of message: its queue, the most subject ids in one message (0: it names none), its time limit in seconds."""
 
     name: str
     queue: str

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 
 import structlog
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from orderapp.database import is_outage, outlast, reading, writing
 from orderapp.orders import states
@@ -57,9 +56,9 @@ def _process_together(order_ids: Sequence[int], task_id: str) -> int:
     try:
         return outlast(lambda: _settle(claims, task_id), PATIENCE)
     except Exception as error:
-        if isinstance(error, SQLAlchemyError) and is_outage(error):
+        # A bug: the log's reader sees it, and the orders get their next chance alone, so that one cannot fail all.
+        if is_outage(error):
             raise
-        # The log's reader sees the bug; the orders get their next chance alone, so that one cannot fail all.
         log.exception("batch failed, its orders run alone", order_ids=[claim.order_id for claim in claims])
     with writing() as session:
         states.release(session, claims, task_id)
@@ -79,9 +78,9 @@ def _process_alone(order_id: int, task_id: str) -> int:
     try:
         return outlast(lambda: _settle([claim], task_id), PATIENCE)
     except Exception as error:
-        if isinstance(error, SQLAlchemyError) and is_outage(error):
+        # A bug: the log's reader sees it; the lease runs out and the rescuer brings the order back.
+        if is_outage(error):
             raise
-        # The log's reader sees the bug; the lease runs out and the rescuer brings the order back.
         log.exception("order failed alone", order_id=order_id, attempt=claim.attempts)
         return 0
 

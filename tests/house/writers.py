@@ -15,6 +15,7 @@ WRITERS = {
 # Who may speak HTTP to the outside, and why.
 HTTP = ("requests", "requests_hardened", "httpx", "aiohttp", "urllib3", "urllib.request", "http.client")
 HTTP_CLIENTS = {
+    "orderapp/local/readiness.py",  # `make run` asks its own web process whether it is ready
     "orderapp/webhooks/sending.py",  # sends webhooks
     "orderapp/webhooks/target.py",  # vets the address that sending.py connects to
     "orderapp/orders/simulator.py",  # plays a client of our own API
