@@ -1,0 +1,49 @@
+# make run, make test: see README.md. Everything lands in .venv/ and var/; as root nothing else changes.
+
+PYTHON ?= python3
+STAMP := .venv/.installed
+
+.PHONY: help run test lint types clean
+
+help:
+	@echo "make run    start everything here, until Ctrl-C (data: var/)"
+	@echo "make test   run the tests"
+	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
+
+run: $(STAMP)
+	@.venv/bin/python -m orderapp.local
+
+test: $(STAMP)
+	@.venv/bin/pytest
+
+lint: $(STAMP)
+	@.venv/bin/ruff check && .venv/bin/ruff format --check
+
+types: $(STAMP)
+	@.venv/bin/mypy
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The newest of $(PYTHON) and python3.11 up that is there. Debian's own lacks ensurepip without python3-venv.
+$(STAMP): requirements-dev.txt
+	@set -e; new='import sys; sys.exit(sys.version_info < (3, 11))'; python=; \
+	for each in "$(PYTHON)" python3.14 python3.13 python3.12 python3.11; do \
+		if "$$each" -c "$$new" 2>/dev/null; then python=$$each; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then echo "Python 3.11 or newer is needed; name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3"; exit 1; fi; \
+	if ! .venv/bin/python -c "import pip" 2>/dev/null; then \
+		if ! "$$python" -c "import ensurepip, venv" 2>/dev/null; then \
+			package=$$("$$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])'); \
+			if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+				echo "Python's venv module is missing. Install it, then try again: sudo apt-get install $$package"; exit 1; \
+			fi; \
+			echo "Installing $$package, which Debian keeps apart from Python ..."; \
+			apt-get install -y -qq "$$package" >/dev/null 2>&1 || { apt-get update -qq && apt-get install -y -qq "$$package" >/dev/null; }; \
+		fi; \
+		"$$python" -m venv --clear .venv; \
+	fi; \
+	echo "Installing the pinned packages into .venv: about a minute, only this once ..."; \
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
+	@touch $@
