@@ -121,7 +121,7 @@ class Processes:
     def beat(self, *options: str, **environment: str) -> Process:
         """Start beat."""
         process = self.start("beat", *_CELERY, "beat", "-l", "INFO", *options, **environment)
-        process._ready = lambda: "Starting" in process.text
+        process._ready = lambda: "maxinterval" in process.text  # the last line of its banner
         return process
 
     def start(self, name: str, program: str, *arguments: str, **environment: str) -> Process:
