@@ -13,16 +13,25 @@ from flask.json.provider import DefaultJSONProvider
 
 import config
 from orderapp import database, errors, logs, worker
+from orderapp.accounts import models as accounts_models
 from orderapp.monitoring import routes as monitoring_routes
 from orderapp.orders import cli as orders_cli
 from orderapp.orders import events as order_events
+from orderapp.orders import models as orders_models
 from orderapp.orders import routes as orders_routes
 from orderapp.orders import tasks as orders_tasks  # noqa: F401 - Celery learns the tasks by the import
 from orderapp.outbox import cli as outbox_cli
+from orderapp.outbox import models as outbox_models
 from orderapp.products import cli as products_cli
+from orderapp.products import models as products_models
+from orderapp.reports import models as reports_models
 from orderapp.webhooks import cli as webhooks_cli
 from orderapp.webhooks import fan_out as webhooks_fan_out
+from orderapp.webhooks import models as webhooks_models
 from orderapp.webhooks import tasks as webhooks_tasks  # noqa: F401
+
+# Imported here whether used or not: migrations compare the database with every table, and `flask shell` offers them.
+_MODELS = (accounts_models, orders_models, outbox_models, products_models, reports_models, webhooks_models)
 
 # 64 KiB hold 100 items several times over; more is a mistake or an attack.
 MAX_BODY = 64 * 1024
@@ -62,6 +71,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)
     worker.make_celery(app, settings.celery_broker_url)
     _open_doors(app)
+    app.shell_context_processor(_shell_names)
     order_events.subscribe(app, partial(webhooks_fan_out.fan_out, enabled=settings.webhook_url is not None))
     return app
 
@@ -72,3 +82,8 @@ def _open_doors(app: Flask) -> None:
     app.register_blueprint(monitoring_routes.blueprint)
     for commands in (products_cli.products_cli, outbox_cli.outbox_cli, orders_cli.orders_cli, webhooks_cli.webhooks_cli):
         app.cli.add_command(commands)
+
+
+def _shell_names() -> dict[str, Any]:
+    tables = {mapper.class_.__name__: mapper.class_ for mapper in database.Base.registry.mappers}
+    return {"db": database.db, "reading": database.reading, **tables}

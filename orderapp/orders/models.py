@@ -31,6 +31,7 @@ class Order(Base):
     __table_args__ = (
         Index("orders_client", "client_id", "id"),
         Index("orders_client_status", "client_id", "status", "id"),
+        Index("orders_settled", "settled_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
         Index("orders_open", "rescue_at", postgresql_where=text("status IN ('pending', 'processing')")),
     )
 
@@ -69,7 +70,10 @@ class OrderEvent(Base):
     """What happened to an order, as the outside hears of it; the id is the webhook-id."""
 
     __tablename__ = "order_events"
-    __table_args__ = (UniqueConstraint("order_id", "sequence"),)
+    __table_args__ = (
+        UniqueConstraint("order_id", "sequence"),
+        Index("order_events_cancelled", "occurred_at", postgresql_where=text("type = 'order.cancelled'")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))

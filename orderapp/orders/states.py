@@ -1,4 +1,4 @@
-"""The only place that moves an order: pending -> processing -> confirmed | failed.
+"""The only place that moves an order: pending -> processing -> confirmed | failed; an operator cancels or reopens.
 
 A claim is a lease: the worker that dies leaves an order that anybody may claim again once ``lease_until`` has passed.
 The pair (task_id, attempts) is the fence: a task id alone does not tell two runs of one message apart.
@@ -13,6 +13,7 @@ import orjson
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from orderapp.errors import NotFoundError
 from orderapp.orders import events
 
 # Seconds that a claim holds: longer than the 10 s after which a task is killed, so that no live run is overtaken.
@@ -62,6 +63,22 @@ _RELEASE = text("""
 UPDATE orders SET lease_until = clock_timestamp(), rescue_at = clock_timestamp()
 WHERE id = ANY(:ids) AND status = 'processing' AND task_id = CAST(:task_id AS uuid)
 """)
+
+# A confirmed order keeps settled_at, the moment of its sale; a pending one is settled by being cancelled.
+_CANCEL = text("""
+UPDATE orders SET status = 'cancelled', webhook_sent = false, lease_until = NULL, rescue_at = NULL,
+    settled_at = coalesce(settled_at, clock_timestamp()), last_sequence = last_sequence + 1
+WHERE id = :order_id RETURNING last_sequence
+""")
+
+_REOPEN = text("""
+UPDATE orders SET status = 'pending', webhook_sent = false, task_id = NULL, attempts = 0, lease_until = NULL,
+    failure_reason = NULL, settled_at = NULL, rescues = 0,
+    rescue_at = clock_timestamp() + make_interval(secs => :rescue_after), last_sequence = last_sequence + 1
+WHERE id = :order_id RETURNING last_sequence
+""")
+
+_LOCK_ONE = text("SELECT status FROM orders WHERE id = :order_id ORDER BY id FOR NO KEY UPDATE")
 
 _WEBHOOK_SENT = text("UPDATE orders SET webhook_sent = :sent WHERE id = :order_id")
 
@@ -135,6 +152,26 @@ def release(session: Session, claims: Sequence[Claim], task_id: str) -> None:
     """Give claimed orders back, to be claimed alone at once."""
     held = lock_claimed(session, claims, task_id)
     session.execute(_RELEASE, {"ids": held, "task_id": task_id})
+
+
+def lock_status(session: Session, order_id: int) -> str:
+    """Lock one order until the transaction ends; returns its status. Raises NotFoundError."""
+    status: str | None = session.scalar(_LOCK_ONE, {"order_id": order_id})
+    if status is None:
+        raise NotFoundError(f"There is no order {order_id}.")
+    return status
+
+
+def cancel(session: Session, order_id: int) -> None:
+    """Move a locked pending or confirmed order to cancelled, and tell it."""
+    sequence: int = session.execute(_CANCEL, {"order_id": order_id}).scalar_one()
+    events.record(session, [events.new_event(order_id, sequence, events.CANCELLED, {})])
+
+
+def reopen(session: Session, order_id: int) -> None:
+    """Move a locked failed order back to pending, as if it had never been tried, and tell it."""
+    sequence: int = session.execute(_REOPEN, {"order_id": order_id, "rescue_after": RESCUE_AFTER}).scalar_one()
+    events.record(session, [events.new_event(order_id, sequence, events.REOPENED, {})])
 
 
 def set_webhook_sent(session: Session, order_id: int, *, sent: bool) -> None:

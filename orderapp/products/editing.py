@@ -1,53 +1,112 @@
-"""Act: products are created."""
+"""Act: products are created, changed, archived and restocked, each with a line in the audit log."""
 
+from dataclasses import asdict, dataclass
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
+from orderapp import audit
 from orderapp.database import writing
-from orderapp.products.stock import Movement, open_stock
+from orderapp.errors import ConflictError, InvalidInputError, NotFoundError
+from orderapp.products import stock as ledger
+from orderapp.products.stock import Movement
 
-# What the user's own example sells.
-EXAMPLES = ((1, "Laptop", Decimal(55000), 10), (2, "Mouse", Decimal(500), 50))
+# The largest price: the column has ten digits before the point.
+HIGHEST_PRICE = Decimal("9999999999.99")
 
-# Units of each product made for load tests: no run sells a product out by accident.
-LOAD_STOCK = 1_000_000
+# Units: more than any warehouse, and far from the end of a bigint even after many restocks.
+MOST_STOCK = 1_000_000_000_000
+
+# Characters of a name, as the column has it.
+LONGEST_NAME = 200
 
 _CREATE = text("INSERT INTO products (name, price) VALUES (:name, :price) RETURNING id")
 
-_CREATE_EXAMPLE = text(
-    "INSERT INTO products (id, name, price) VALUES (:id, :name, :price) ON CONFLICT (id) DO NOTHING RETURNING id"
-)
+_LOCK = text("SELECT name, price, stock, archived_at FROM products WHERE id = :product_id ORDER BY id FOR NO KEY UPDATE")
 
-_CREATE_UP_TO = text("""
-INSERT INTO products (name, price)
-SELECT 'Product ' || n, 1 + n % 100
-FROM generate_series((SELECT count(*) FROM products) + 1, CAST(:count AS bigint)) AS n RETURNING id
-""")
+_CHANGE = text("UPDATE products SET name = :name, price = :price WHERE id = :product_id")
 
-# An explicit id does not move the sequence: without this the next product would collide.
-_CATCH_UP = text("SELECT setval(pg_get_serial_sequence('products', 'id'), greatest((SELECT max(id) FROM products), 1))")
+_ARCHIVE = text("UPDATE products SET archived_at = CASE WHEN :archived THEN clock_timestamp() END WHERE id = :product_id")
 
 
-def create_product(name: str, price: Decimal, stock: int) -> int:
-    """Create a product with its opening stock; returns its id."""
+@dataclass(frozen=True)
+class ProductChange:
+    """What to change; None leaves it as it is."""
+
+    name: str | None = None
+    price: Decimal | None = None
+
+
+def create_product(name: str, price: Decimal, stock: int, actor: str = "system") -> int:
+    """Create a product with its opening stock; returns its id. Raises InvalidInputError."""
+    _refuse_bad_values(name=name, price=price, stock=stock)
     with writing() as session:
         product_id: int = session.execute(_CREATE, {"name": name, "price": price}).scalar_one()
-        open_stock(session, [Movement(product_id, None, stock)])
+        ledger.open_stock(session, [Movement(product_id, None, stock)])
+        after = {"name": name, "price": price, "stock": stock}
+        audit.record(session, audit.Change(actor, "create", "product", product_id, None, after))
     return product_id
 
 
-def seed_products(count: int = 0) -> int:
-    """Create the example products if they are missing, then others until there are ``count``; returns how many were new."""
+def edit_product(product_id: int, change: ProductChange, actor: str) -> None:
+    """Change name or price; orders already placed keep their quoted price. Raises NotFoundError, InvalidInputError."""
     with writing() as session:
-        # Two seeders at once would both count the same rows.
-        session.execute(text("SELECT pg_advisory_xact_lock(hashtext('seed products'))"))
-        openings = []
-        for product_id, name, price, stock in EXAMPLES:
-            if session.execute(_CREATE_EXAMPLE, {"id": product_id, "name": name, "price": price}).scalar() is not None:
-                openings.append(Movement(product_id, None, stock))
-        session.execute(_CATCH_UP)
-        new_ids = session.scalars(_CREATE_UP_TO, {"count": count})
-        openings += [Movement(product_id, None, LOAD_STOCK) for product_id in new_ids]
-        open_stock(session, openings)
-    return len(openings)
+        before = _locked(session, product_id)
+        old = {"name": before["name"], "price": before["price"]}
+        after: dict[str, Any] = old | {name: value for name, value in asdict(change).items() if value is not None}
+        _refuse_bad_values(**after, stock=0)
+        session.execute(_CHANGE, {"product_id": product_id, **after})
+        audit.record(session, audit.Change(actor, "edit", "product", product_id, old, after))
+
+
+def archive_product(product_id: int, actor: str, *, archived: bool = True) -> None:
+    """Take a product off sale, or put it back; open orders for it still settle. Raises NotFoundError."""
+    with writing() as session:
+        before = _locked(session, product_id)
+        session.execute(_ARCHIVE, {"product_id": product_id, "archived": archived})
+        action = "archive" if archived else "unarchive"
+        change = audit.Change(
+            actor, action, "product", product_id, {"archived": before["archived_at"] is not None}, {"archived": archived}
+        )
+        audit.record(session, change)
+
+
+def restock_product(product_id: int, quantity: int, reason: str, actor: str) -> int:
+    """Move stock by hand: units that arrived, or (negative) units found missing; returns the units there are now.
+
+    Stock is never set, only moved. Raises NotFoundError, InvalidInputError, and ConflictError below zero.
+    """
+    if quantity == 0 or abs(quantity) > MOST_STOCK:
+        raise InvalidInputError([("/quantity", f"Must be a number from -{MOST_STOCK} to {MOST_STOCK}, and not 0.")])
+    if not reason.strip():
+        raise InvalidInputError([("/reason", "Say why the stock changes.")])
+    with writing() as session:
+        before = _locked(session, product_id)
+        left: int = before["stock"] + quantity
+        if left < 0:
+            raise ConflictError(f"Product {product_id} has {before['stock']} units; {-quantity} cannot be taken away.")
+        ledger.restock(session, Movement(product_id, None, quantity))
+        change = audit.Change(actor, "restock", "product", product_id, {"stock": before["stock"]}, {"stock": left}, reason)
+        audit.record(session, change)
+    return left
+
+
+def _locked(session: Session, product_id: int) -> dict[str, Any]:
+    row = session.execute(_LOCK, {"product_id": product_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError(f"There is no product {product_id}.")
+    return dict(row)
+
+
+def _refuse_bad_values(*, name: str, price: Decimal, stock: int) -> None:
+    faults = []
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        faults.append(("/name", f"Must be 1 to {LONGEST_NAME} printable characters."))
+    if not price.is_finite() or not 0 <= price <= HIGHEST_PRICE or price != round(price, 2):
+        faults.append(("/price", f"Must be an amount from 0 to {HIGHEST_PRICE} with at most two decimals."))
+    if not 0 <= stock <= MOST_STOCK:
+        faults.append(("/stock", f"Must be a number from 0 to {MOST_STOCK}."))
+    if faults:
+        raise InvalidInputError(faults)

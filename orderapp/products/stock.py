@@ -51,6 +51,16 @@ def deduct(session: Session, sales: Sequence[Movement]) -> None:
     _move(session, "sale", sales)
 
 
+def give_back(session: Session, returns: Sequence[Movement]) -> None:
+    """Return what a cancelled order had bought. The database refuses a second return of the same order line."""
+    _move(session, "return", returns)
+
+
+def restock(session: Session, movement: Movement) -> None:
+    """Add units that arrived, or (negative) take away what is not there; the caller has locked the product."""
+    _move(session, "restock", [movement])
+
+
 def _move(session: Session, kind: str, movements: Sequence[Movement]) -> None:
     if not movements:
         return
