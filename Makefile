@@ -45,5 +45,5 @@ $(STAMP): requirements-dev.txt
 		"$$python" -m venv --clear .venv; \
 	fi; \
 	echo "Installing the pinned packages into .venv: about a minute, only this once ..."; \
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
+	.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements-dev.txt
 	@touch $@

@@ -19,6 +19,7 @@ from honcho.process import Popen, Process
 
 from orderapp.local.children import Child
 from orderapp.local.pdeathsig import end_with_parent, ending_with_parent
+from orderapp.local.welcome import console
 
 # Lines of a child that died which are shown again at the end.
 LAST_LINES = 15
@@ -35,7 +36,8 @@ class Supervisor(Manager):  # type: ignore[misc]
 
     def __init__(self, children: Sequence[Child], environment: Mapping[str, str], folder: Path, lifeline: IO[str]) -> None:
         """Start nothing yet; every child inherits the lifeline."""
-        super().__init__(Printer(sys.stdout, time_format=""))  # the lines say themselves when it was
+        # The lines say themselves when it was; no colours where the terminal or NO_COLOR forbids them.
+        super().__init__(Printer(sys.stdout, time_format="", colour=console.color_system is not None and not console.no_color))
         self._process_ctor = partial(_Process, lifeline=lifeline)
         self._children = {child.name: child for child in children}
         for child in children:

@@ -41,7 +41,7 @@ def welcome(settings: Settings, plan: Plan, data: Path | None) -> None:
     orders = addresses(settings, plan)["API"]
     console.rule("ready")
     console.print(table)
-    console.print("\nAn order, and what became of it:\n")
+    console.print("\nAn order, and what became of it (with the id that the first line answers):\n")
     order = json.dumps(_ORDER)
     console.out(f"  curl -s -X POST {orders} -H 'Content-Type: application/json' -d '{order}'", highlight=False)
     console.out(f"  curl -s {orders}1/", highlight=False)
