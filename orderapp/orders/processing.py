@@ -5,9 +5,11 @@ An order that was claimed before without being settled may be what killed its wo
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 
 import structlog
 from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 
 from orderapp.database import is_outage, outlast, reading, writing
 from orderapp.orders import states
@@ -54,7 +56,7 @@ def _process_together(order_ids: Sequence[int], task_id: str) -> int:
     if not claims:
         return 0
     try:
-        return outlast(lambda: _settle(claims, task_id), PATIENCE)
+        return _settle_patiently(claims, task_id)
     except Exception as error:
         # A bug: the log's reader sees it, and the orders get their next chance alone, so that one cannot fail all.
         if is_outage(error):
@@ -66,6 +68,17 @@ def _process_together(order_ids: Sequence[int], task_id: str) -> int:
 
 
 def _process_alone(order_id: int, task_id: str) -> int:
+    try:
+        return _claim_and_settle(order_id, task_id)
+    except Exception as error:
+        # A bug: the log's reader sees it; the lease runs out and the rescuer brings the order back.
+        if is_outage(error):
+            raise
+        log.exception("order failed alone", order_id=order_id)
+        return 0
+
+
+def _claim_and_settle(order_id: int, task_id: str) -> int:
     with writing() as session:
         # Committed before the run: if this order kills the process, the attempt is on record.
         claim = states.claim_interrupted(session, order_id, task_id)
@@ -75,14 +88,19 @@ def _process_alone(order_id: int, task_id: str) -> int:
             states.settle(session, [Outcome(order_id, None, {"code": "processing_error"})])
             log.error("order failed after its last attempt", order_id=order_id, attempts=states.MOST_ATTEMPTS)
             return 1
+    return _settle_patiently([claim], task_id)
+
+
+def _settle_patiently(claims: Sequence[Claim], task_id: str) -> int:
+    """Settle, outlasting a short outage; after a longer one the claim is given back as if it had never been."""
     try:
-        return outlast(lambda: _settle([claim], task_id), PATIENCE)
-    except Exception as error:
-        # A bug: the log's reader sees it; the lease runs out and the rescuer brings the order back.
+        return outlast(lambda: _settle(claims, task_id), PATIENCE)
+    except SQLAlchemyError as error:
         if is_outage(error):
-            raise
-        log.exception("order failed alone", order_id=order_id, attempt=claim.attempts)
-        return 0
+            # A product locked for minutes is no order's fault. Not even this can be written: then the lease runs out.
+            with suppress(SQLAlchemyError), writing() as session:
+                states.release(session, claims, task_id, counted=False)
+        raise
 
 
 def _settle(claims: Sequence[Claim], task_id: str) -> int:

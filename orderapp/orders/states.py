@@ -25,14 +25,17 @@ RESCUE_AFTER = 30
 # Runs an order gets: one with its batch and two alone. A third failure alone would tell nothing new.
 MOST_ATTEMPTS = 3
 
-_LOCK_NEW = text(
-    "SELECT id FROM orders WHERE id = ANY(:ids) AND status = 'pending' AND attempts = 0 ORDER BY id FOR NO KEY UPDATE"
-)
+# Open, and nobody is at it.
+_FREE = "(status = 'pending' OR (status = 'processing' AND lease_until <= clock_timestamp()))"
 
-# Open, claimed before, and nobody is at it. Fewest attempts first: who brought a worker down comes last.
-_RETRYABLE = """attempts > 0 AND (status = 'pending' OR (status = 'processing' AND lease_until <= clock_timestamp()))"""
-_INTERRUPTED = text(f"SELECT id FROM orders WHERE id = ANY(:ids) AND {_RETRYABLE} ORDER BY attempts, id")
-_LOCK_INTERRUPTED = text(f"SELECT id FROM orders WHERE id = ANY(:ids) AND {_RETRYABLE} ORDER BY id FOR NO KEY UPDATE")
+# Never claimed, or given back by an outage that counted for nothing.
+_LOCK_NEW = text(f"SELECT id FROM orders WHERE id = ANY(:ids) AND attempts = 0 AND {_FREE} ORDER BY id FOR NO KEY UPDATE")
+
+# Claimed before. Fewest attempts first: who brought a worker down comes last.
+_INTERRUPTED = text(f"SELECT id FROM orders WHERE id = ANY(:ids) AND attempts > 0 AND {_FREE} ORDER BY attempts, id")
+_LOCK_INTERRUPTED = text(
+    f"SELECT id FROM orders WHERE id = ANY(:ids) AND attempts > 0 AND {_FREE} ORDER BY id FOR NO KEY UPDATE"
+)
 
 # clock_timestamp(): now() is the transaction's start, which may lie a lock wait back.
 _CLAIM = text("""
@@ -60,7 +63,7 @@ WHERE orders.id = outcome.id RETURNING orders.id, orders.last_sequence
 """)
 
 _RELEASE = text("""
-UPDATE orders SET lease_until = clock_timestamp(), rescue_at = clock_timestamp()
+UPDATE orders SET attempts = attempts - :uncounted, lease_until = clock_timestamp(), rescue_at = clock_timestamp()
 WHERE id = ANY(:ids) AND status = 'processing' AND task_id = CAST(:task_id AS uuid)
 """)
 
@@ -148,10 +151,10 @@ def settle(session: Session, outcomes: Sequence[Outcome]) -> None:
     events.record(session, [events.new_event(one.order_id, sequences[one.order_id], *one.event) for one in outcomes])
 
 
-def release(session: Session, claims: Sequence[Claim], task_id: str) -> None:
-    """Give claimed orders back, to be claimed alone at once."""
+def release(session: Session, claims: Sequence[Claim], task_id: str, *, counted: bool = True) -> None:
+    """Give claimed orders back, to be claimed at once: alone when the attempt counts, as if untouched when it does not."""
     held = lock_claimed(session, claims, task_id)
-    session.execute(_RELEASE, {"ids": held, "task_id": task_id})
+    session.execute(_RELEASE, {"ids": held, "task_id": task_id, "uncounted": 0 if counted else 1})
 
 
 def lock_status(session: Session, order_id: int) -> str:

@@ -1,0 +1,1 @@
+"""Orders: placed, processed once whoever does it and how often, rescued."""
