@@ -7,11 +7,12 @@ reported at once. With DATABASE_URL and CELERY_BROKER_URL unset, commands join t
 import base64
 import fcntl
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from environs import EnvError, EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
@@ -35,9 +36,6 @@ SHORTEST_SECRET = 32
 
 # Standard Webhooks asks for keys of 24 to 64 bytes: below, they can be guessed; above, HMAC-SHA256 hashes them down anyway.
 SHORTEST_SIGNING_KEY, LONGEST_SIGNING_KEY = 24, 64
-
-# The highest TCP port there is.
-LAST_PORT = 65535
 
 
 class SettingsError(Exception):
@@ -69,8 +67,9 @@ class Setting:
             return ""
         return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
 
-    def read(self, env: FileAwareEnv) -> Any:
+    def read(self, sources: "Sources") -> Any:
         """Return the parsed value; a blank variable counts as unset. Raises EnvError or ValueError."""
+        env = sources(self.name)
         raw = env.str(self.name, None)
         if raw is None or not raw.strip():
             return self.default
@@ -78,14 +77,30 @@ class Setting:
         return parse(self.name, validate=self.validate)
 
 
+Sources = Callable[[str], FileAwareEnv]
+
+
+def _sources(env_file: Path) -> Sources:
+    """Return where to read a variable: what the shell says, as NAME or NAME_FILE, hides both in ``.env``."""
+    shell, dotenv = FileAwareEnv(strip_whitespace=True), FileAwareEnv(strip_whitespace=True)
+    dotenv.read_env(env_file, recurse=False)
+    return lambda name: shell if os.environ.keys() & {name, f"{name}_FILE"} else dotenv
+
+
 def _url(*schemes: str) -> Callable[[str], None]:
     def check(value: str) -> None:
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            parts.port  # noqa: B018 - raises ValueError on a port that is no number
+        except ValueError as error:
+            # Its own words quote the port, which is a piece of the password when that holds a slash.
+            raise ValidationError("has a wrong port or host; in a password write / # ? @ as %2F %23 %3F %40") from error
         if parts.scheme not in schemes:
-            raise ValidationError(f"starts with {parts.scheme or 'no scheme'}, not with {' or '.join(schemes)}")
-        if parts.scheme != "filesystem" and not (parts.hostname or parts.query):
+            raise ValidationError(f"does not start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+        # postgresql:///name is the database of that name behind this machine's own socket.
+        local = parts.scheme == "filesystem" or (parts.scheme in _POSTGRES and parts.path.strip("/"))
+        if not (parts.hostname or parts.query or local):
             raise ValidationError("names no host")
-        parts.port  # noqa: B018 - raises ValueError on a port that is no number
 
     return check
 
@@ -99,9 +114,10 @@ def _signing_secret(value: str) -> None:
         raise ValidationError("is not whsec_ and 24 to 64 bytes in base64")
 
 
-_port = Range(1, LAST_PORT)
+_port = Range(1, 65535)  # TCP has no others
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
-_BROKERS = ("amqp", "amqps", "pyamqp", "filesystem")
+_AMQP = ("amqp", "amqps", "pyamqp")
+_BROKERS = (*_AMQP, "filesystem")
 
 # A table, laid out by hand: name, kind and default; the reason; the remedy and the check.
 # fmt: off
@@ -182,21 +198,20 @@ class Settings:
 
 def load(env_file: Path = ROOT / ".env") -> Settings:
     """Return the settings. Raises SettingsError naming every fault at once."""
-    env = FileAwareEnv(strip_whitespace=True)
-    env.read_env(env_file, recurse=False)
+    sources = _sources(env_file)
     values: dict[str, Any] = {}
     faults = []
     for setting in SETTINGS:
         try:
-            values[setting.name] = setting.read(env)
+            values[setting.name] = setting.read(sources)
         except (EnvError, ValueError) as error:
             faults.append((setting.name, _fault_of(error), setting.remedy))
             values[setting.name] = setting.default
     faulty = {name for name, _, _ in faults}
     _join_running_stack(values, faulty)
-    if values["APP_ENV"] == "production" and not (env.str("LOG_FORMAT", "") or "").strip():
+    if values["APP_ENV"] == "production" and not sources("LOG_FORMAT").str("LOG_FORMAT", "").strip():
         values["LOG_FORMAT"] = "json"
-    faults += [fault for fault in _contradictions(values, env) if fault[0] not in faulty]
+    faults += [fault for fault in _contradictions(values, sources) if fault[0] not in faulty]
     if faults:
         raise SettingsError(faults)
     values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
@@ -230,7 +245,7 @@ def running_stack(stack_file: Path = STACK_FILE) -> dict[str, str]:
             except BlockingIOError:
                 urls: dict[str, str] = json.load(file)
                 return urls
-    except (OSError, json.JSONDecodeError):
+    except (OSError, ValueError):  # there is none, or its first words are being written
         pass
     return {}
 
@@ -249,18 +264,18 @@ def _join_running_stack(values: dict[str, Any], faulty: set[str]) -> None:
         values.update({name: stack.get(name) for name in missing})
 
 
-def _contradictions(values: dict[str, Any], env: FileAwareEnv) -> list[tuple[str, str, str]]:
+def _contradictions(values: dict[str, Any], sources: Sources) -> list[tuple[str, str, str]]:
     """Return the faults that show only when settings are seen together."""
     remedies = {setting.name: setting.remedy for setting in SETTINGS}
     faults = [(name, "is not set", remedies[name]) for name in ("DATABASE_URL", "CELERY_BROKER_URL") if values[name] is None]
     if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
         faults.append(("WEBHOOK_SECRET", "is required with WEBHOOK_URL", remedies["WEBHOOK_SECRET"]))
     if values["APP_ENV"] == "production":
-        faults += [(name, fault, remedies.get(name, "unset it")) for name, fault in _unfit_for_production(values, env)]
+        faults += [(name, fault, remedies.get(name, "unset it")) for name, fault in _unfit_for_production(values, sources)]
     return faults
 
 
-def _unfit_for_production(values: dict[str, Any], env: FileAwareEnv) -> list[tuple[str, str]]:
+def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tuple[str, str]]:
     faults = []
     secret = values["SECRET_KEY"]
     if secret in DEFAULT_SECRETS or len(secret) < SHORTEST_SECRET:
@@ -271,12 +286,14 @@ def _unfit_for_production(values: dict[str, Any], env: FileAwareEnv) -> list[tup
         parts = urlsplit(values[name] or "")
         if parts.scheme == "filesystem":
             faults.append((name, "is the try-it file broker"))
+        # An AMQP client that is told no password takes guest.
+        password = unquote(parts.password or ("guest" if parts.scheme in _AMQP else ""))
         # On loopback only this machine can reach it: a developer's own RabbitMQ may keep guest/guest.
-        if parts.password in DEFAULT_SECRETS and parts.hostname not in LOOPBACK:
+        if password in DEFAULT_SECRETS and parts.hostname not in LOOPBACK:
             faults.append((name, "carries a default password on a host other than loopback"))
     if values["FLOWER_BASIC_AUTH"] and values["FLOWER_BASIC_AUTH"].partition(":")[2] in DEFAULT_SECRETS:
         faults.append(("FLOWER_BASIC_AUTH", "carries a default password"))
     # Flask itself reads this one; its debugger runs code that a visitor types.
-    if env.str("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}:
+    if sources("FLASK_DEBUG").str("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}:
         faults.append(("FLASK_DEBUG", "debug mode is on"))
     return faults
