@@ -6,15 +6,12 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
-from orderapp.orders.events import FINAL
-
-# The latest event of all: after a reopening there is nothing to have been told, whatever became of the old webhook.
+# The latest event of all, and only final ones have deliveries: after a reopening there is nothing that anybody could have
+# been told, whatever became of the old webhook.
 ALL_RECEIVED = text("""
     SELECT count(*) > 0 AND coalesce(bool_and(d.state = 'succeeded'), false)
     FROM webhook_deliveries d
-    WHERE d.event_id = (
-        SELECT CASE WHEN type = ANY(:final) THEN id END
-        FROM order_events WHERE order_id = :order_id ORDER BY sequence DESC LIMIT 1)
+    WHERE d.event_id = (SELECT id FROM order_events WHERE order_id = :order_id ORDER BY sequence DESC LIMIT 1)
 """)
 
 DELIVERIES = text("""
@@ -46,7 +43,7 @@ class Delivery:
 
 def all_received(session: Session, order_id: int) -> bool:
     """Tell whether the order's latest event is final, has a delivery, and every one of them succeeded."""
-    return bool(session.scalar(ALL_RECEIVED, {"order_id": order_id, "final": list(FINAL)}))
+    return bool(session.scalar(ALL_RECEIVED, {"order_id": order_id}))
 
 
 def deliveries(session: Session, state: str | None, order_id: int | None, limit: int) -> list[Delivery]:

@@ -4,11 +4,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from threading import Barrier
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.orm import Session
 
 from orderapp.database import db
 from orderapp.webhooks import outcomes, sending
@@ -148,6 +149,42 @@ def test_a_run_that_outlives_its_lease_records_nothing(
     assert len(sql("SELECT 1 FROM outbox")) == 1
 
 
+def test_a_run_that_outlives_its_lease_leaves_the_next_runs_claim_alone(
+    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+) -> None:
+    """The other one is still sending when the first comes back: its attempt is not closed under it."""
+    delivery_id = a_delivery()
+
+    def claimed_by_another(handler: BaseHTTPRequestHandler) -> None:
+        sql(LAPSE)
+        sql(
+            "UPDATE webhook_deliveries SET attempt = 2, lease_until = clock_timestamp() + interval '45 s' WHERE id = :id",
+            id=delivery_id,
+        )
+        answering(200)(handler)
+
+    receiver.behave = claimed_by_another
+    assert deliver([delivery_id], endpoint) == 0
+    (delivery,) = sql("SELECT d.state, d.attempt, o.webhook_sent FROM webhook_deliveries d JOIN orders o ON o.id = d.order_id")
+    assert tuple(delivery) == ("pending", 2, False)
+    assert sql("SELECT 1 FROM webhook_attempts") == []
+
+
+def test_rows_are_locked_first_and_the_order_before_its_delivery(app: Flask, a_delivery: Factory, endpoint: Endpoint) -> None:
+    """Two runs cannot deadlock, and of two last deliveries the second sees the first."""
+    delivery_id = a_delivery()
+    statements: list[str] = []
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: statements.append(statement))
+    deliver([delivery_id], endpoint)
+    told = [" ".join(statement.split()) for statement in statements]
+    locks = [(number, one.split(" FROM ")[1].split()[0]) for number, one in enumerate(told) if "FOR NO KEY UPDATE" in one]
+    assert [table for _, table in locks] == ["webhook_deliveries", "orders"]
+    for number, _ in locks:
+        assert told[number + 1].startswith("UPDATE webhook_deliveries")
+
+
 def test_a_record_repeated_after_a_lost_answer_counts_once(
     a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,6 +204,24 @@ def test_a_record_repeated_after_a_lost_answer_counts_once(
     deliver([delivery_id], endpoint)
     assert told == ["postponed", "outrun"]
     assert len(sql("SELECT 1 FROM webhook_attempts")) == len(sql("SELECT 1 FROM outbox")) == 1
+
+
+def test_a_connection_lost_during_the_record_costs_no_attempt(
+    a_delivery: Factory, endpoint: Endpoint, receiver: RecordingReceiver, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the receiver said is still in hand: the record is written again."""
+    record, lost = outcomes.record, []
+
+    def record_on_a_broken_connection(session: Session, *about: Any) -> outcomes.Outcome:
+        if not lost:
+            lost.append(session.scalar(text("SELECT pg_backend_pid()")))
+            sql("SELECT pg_terminate_backend(:pid)", pid=lost[0])
+        return record(session, *about)
+
+    monkeypatch.setattr(outcomes, "record", record_on_a_broken_connection)
+    assert deliver([a_delivery()], endpoint) == 1
+    assert len(receiver.requests) == 1
+    assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [1]
 
 
 def test_a_database_restart_during_the_post_loses_nothing(

@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from orderapp.database import db
-from orderapp.webhooks import rescuing
+from orderapp.webhooks import claims, rescuing
 from orderapp.webhooks.endpoint import Endpoint
 from orderapp.webhooks.rescuing import rescue_deliveries
 from orderapp.webhooks.sending import deliver
@@ -96,6 +96,17 @@ def test_a_rescuer_leaves_when_another_is_at_work(app: Flask, a_delivery: Factor
     with app.app_context(), db.engine.begin() as other:
         other.execute(rescuing.ALONE)
         assert rescue_deliveries() == 0
+
+
+def test_one_that_is_being_claimed_or_recorded_now_is_passed_over(app: Flask, a_delivery: Factory, sql: Sql) -> None:
+    """It needs no rescue, and the others do not wait for it."""
+    busy, lost = a_delivery(), a_delivery()
+    sql("DELETE FROM outbox")
+    sql(OVERDUE)
+    with app.app_context(), db.engine.begin() as other:
+        other.execute(claims.LOCK, {"ids": [busy]})
+        assert rescue_deliveries() == 1
+    assert messages(sql) == [lost]
 
 
 def test_many_are_rescued_in_small_batches_up_to_a_limit(

@@ -3,6 +3,7 @@
 import socket
 import time
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -102,6 +103,19 @@ def test_only_the_beginning_of_a_long_answer_is_read(receiver: RecordingReceiver
     answer = send(endpoint)
     assert answer.error is not None
     assert len(answer.error) == ERROR_LIMIT < ANSWER_LIMIT
+
+
+def test_the_rest_of_a_long_answer_is_not_waited_for(receiver: RecordingReceiver, endpoint: Endpoint) -> None:
+    """A receiver that promises a megabyte and stops after two kilobytes costs no time."""
+
+    def promising(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 500 No\r\nContent-Length: 1000000\r\n\r\n" + b"z" * 2 * ANSWER_LIMIT)
+        hanging(handler)
+
+    receiver.behave = promising
+    answer = send(endpoint)
+    assert answer.error == "answered 500: " + "z" * (ERROR_LIMIT - len("answered 500: "))
+    assert answer.duration_ms < 3000
 
 
 @pytest.mark.parametrize("answer", [b"", b"thank you"])
