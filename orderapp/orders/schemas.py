@@ -44,7 +44,7 @@ class PlaceOrderSchema(Schema):
         load_default=None,
         validate=[
             validate.Length(1, LONGEST_REFERENCE),
-            validate.Regexp(r"[^\x00-\x1f\x7f]*\Z", error="Control characters are not allowed."),
+            validate.Regexp(r"[^\x00-\x1f\x7f-\x9f]*\Z", error="Control characters are not allowed."),
         ],
     )
 
