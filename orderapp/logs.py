@@ -17,6 +17,7 @@ _NOISY = {
     "celery.app.trace": logging.CRITICAL,
     "celery.beat": logging.WARNING,
     "kombu.connection": logging.ERROR,
+    "flower.inspector": logging.ERROR,
 }
 
 _SHARED: list[structlog.typing.Processor] = [

@@ -34,9 +34,10 @@ webhooks_cli = AppGroup("webhooks", help="Receive, look at and resend webhooks."
 
 @webhooks_cli.command()
 @click.option("--port", type=click.IntRange(0, LAST_PORT), help="Default: RECEIVER_PORT; 0 takes any free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 in a container.")
 @click.option("--secret", help="Default: WEBHOOK_SECRET.")
-def listen(port: int | None, secret: str | None) -> None:
-    """Print and verify the webhooks that arrive on 127.0.0.1, until Ctrl-C."""
+def listen(port: int | None, host: str, secret: str | None) -> None:
+    """Print and verify the webhooks that arrive, until Ctrl-C."""
     settings: Settings = current_app.extensions["settings"]
     secret = secret or settings.webhook_secret
     if not secret:
@@ -46,11 +47,11 @@ def listen(port: int | None, secret: str | None) -> None:
     stop = StopSignal()
     stop.install()
     try:
-        receiver = Receiver(port, secret, lambda webhook: console.print(str(webhook), markup=False, soft_wrap=True))
+        receiver = Receiver(port, secret, lambda webhook: console.print(str(webhook), markup=False, soft_wrap=True), host)
     except OSError as error:
         raise click.ClickException(f"cannot listen on port {port}: {error.strerror}; choose another with --port") from error
     with receiver:
-        console.print(f"listening on http://127.0.0.1:{receiver.server_port}/", soft_wrap=True)
+        console.print(f"listening on http://{host}:{receiver.server_port}/", soft_wrap=True)
         run(receiver.run_once, stop)
 
 

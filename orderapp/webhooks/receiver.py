@@ -43,13 +43,13 @@ class Received:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Listens on loopback; ``tell`` is called for each webhook before it is answered. Port 0 takes any free one."""
+    """Listens on loopback, unless told otherwise; ``tell`` hears of each webhook before it is answered. Port 0 takes any."""
 
     timeout = STOP_POLL
 
-    def __init__(self, port: int, secret: str, tell: Callable[[Received], None]) -> None:
+    def __init__(self, port: int, secret: str, tell: Callable[[Received], None], host: str = "127.0.0.1") -> None:
         self.secret, self.tell = secret, tell
-        super().__init__(("127.0.0.1", port), _Handler)
+        super().__init__((host, port), _Handler)
 
     def run_once(self) -> float:
         """Answer one request, if one comes soon."""
