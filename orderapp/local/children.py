@@ -28,7 +28,7 @@ def children(settings: Settings, *, receives_webhooks: bool) -> list[Child]:
     listen = [_PYTHON, "-m", "flask", "webhooks", "listen", "--port", str(settings.receiver_port)]
     all_of_them = [
         Child("web", [_PYTHON, "-m", "gunicorn", "wsgi:app"]),
-        Child("relay", [_PYTHON, "-m", "flask", "outbox", "relay"]),
+        Child("relay", [_PYTHON, "-m", "flask", "outbox", "relay"], ready_when="relay started"),
         Child("worker", [*_CELERY, *_WORKER, "-Q", "orders,maintenance", "-n", "orders@%h", "-c", "2"], ready_when=" ready"),
         Child("hooks", [*_CELERY, *_WORKER, "-Q", "webhooks", "-n", "webhooks@%h", "-c", "4"], ready_when=" ready"),
         Child("beat", [*_CELERY, "beat"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from environs import EnvError, FileAwareEnv
+from environs import EnvError
 
 import config
 
@@ -31,8 +31,7 @@ class Plan:
 
 def plan(var: Path, env_file: Path = config.ROOT / ".env") -> Plan:
     """Return what is missing from the user's environment and ``.env``. The database's URL is known only once it runs."""
-    env = FileAwareEnv(strip_whitespace=True)
-    env.read_env(env_file, recurse=False)
+    env = config._sources(env_file)  # noqa: SLF001 - the reading of config.load() itself
     embeds_database = not _is_given(env, "DATABASE_URL")
     embeds_broker = not _is_given(env, "CELERY_BROKER_URL")
     receives = not _is_given(env, "WEBHOOK_URL")
@@ -53,7 +52,7 @@ def plan(var: Path, env_file: Path = config.ROOT / ".env") -> Plan:
     return Plan(added, embeds_database, embeds_broker, receives)
 
 
-def _is_given(env: FileAwareEnv, name: str) -> bool:
+def _is_given(env: config.Sources, name: str) -> bool:
     """Tell whether the user has set it, be it wrongly: config.load() then says so."""
     try:
         return _setting(name).read(env) is not None
@@ -61,7 +60,7 @@ def _is_given(env: FileAwareEnv, name: str) -> bool:
         return True
 
 
-def _value(env: FileAwareEnv, name: str) -> Any:
+def _value(env: config.Sources, name: str) -> Any:
     try:
         return _setting(name).read(env)
     except (EnvError, ValueError):

@@ -25,6 +25,10 @@ from orderapp.local.welcome import addresses, already_running, console, welcome
 LONG_WAIT = 30
 
 
+# What brings the database up to date at every start; each changes nothing when it has nothing to do.
+PREPARATIONS = (("db", "upgrade"), ("products", "seed"))
+
+
 class StackError(Exception):
     """The stack cannot start; the message says why and what helps."""
 
@@ -54,8 +58,8 @@ def run_stack(resources: ExitStack, var: Path, processes: Sequence[Child] | None
         | addresses(settings, what)
     )
     console.print("Bringing the database's tables up to date ...")
-    _run_flask("db", "upgrade")
-    _run_flask("products", "seed")
+    for words in PREPARATIONS:
+        _run_flask(*words)
     started = processes if processes is not None else children(settings, receives_webhooks=what.receives_webhooks)
     supervisor = Supervisor(started, os.environ, config.ROOT, lifeline.file)
     readiness = _Readiness(supervisor, settings, lambda: welcome(settings, what, _data(database)))

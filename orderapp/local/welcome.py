@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from config import Settings
 from orderapp.local.plan import Plan
@@ -28,19 +27,16 @@ def addresses(settings: Settings, plan: Plan) -> dict[str, str]:
 
 def welcome(settings: Settings, plan: Plan, data: Path | None) -> None:
     """Print where everything is and what to try; ``data`` is where the embedded PostgreSQL has its own."""
-    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
-    for name, address in addresses(settings, plan).items():
-        table.add_row(f"[bold]{name}[/]", address)
-    if not plan.receives_webhooks:
-        table.add_row("[bold]Webhooks to[/]", str(settings.webhook_url))
-    table.add_row("[bold]Database[/]", f"embedded PostgreSQL in {data}" if data else "as DATABASE_URL says")
-    if plan.embeds_broker:
-        table.add_row("[bold]Broker[/]", "files: the try-it mode; for RabbitMQ set CELERY_BROKER_URL")
-    else:
-        table.add_row("[bold]Broker[/]", "as CELERY_BROKER_URL says")
-    orders = addresses(settings, plan)["API"]
+    webhooks = {} if plan.receives_webhooks else {"Webhooks go to": str(settings.webhook_url)}
+    database = f"embedded PostgreSQL in {data}" if data else "as DATABASE_URL says"
+    broker = "files: the try-it mode; for RabbitMQ set CELERY_BROKER_URL" if plan.embeds_broker else "as CELERY_BROKER_URL says"
+    rows = addresses(settings, plan) | webhooks | {"Database": database, "Broker": broker}
+    orders = rows["API"]
     console.rule("ready")
-    console.print(table)
+    # No rich.Table: it would break long addresses, and these are for copying.
+    for name, what in rows.items():
+        console.print(f"[bold]{name:<18}[/]", end="")
+        console.out(what, highlight=False)
     console.print("\nAn order, and what became of it (with the id that the first line answers):\n")
     order = json.dumps(_ORDER)
     console.out(f"  curl -s -X POST {orders} -H 'Content-Type: application/json' -d '{order}'", highlight=False)
