@@ -8,18 +8,6 @@ from typing import Any
 import psycopg2
 from psycopg2.extras import NamedTupleCursor
 
-TABLES = (
-    "api_clients",
-    "products",
-    "orders",
-    "order_items",
-    "order_events",
-    "stock_movements",
-    "outbox",
-    "webhook_deliveries",
-    "webhook_attempts",
-)
-
 
 def sql(statement: str, **values: Any) -> list[Any]:
     """Run one statement (``%(name)s`` binds) and commit it; returns its rows, if it gives any."""
@@ -53,5 +41,7 @@ def holding(statement: str, **values: Any) -> Iterator[Any]:
 
 def row_counts() -> dict[str, int]:
     """Return how many rows each table has."""
-    counts: dict[str, int] = one("SELECT " + ", ".join(f"(SELECT count(*) FROM {table}) AS {table}" for table in TABLES))._asdict()
+    tables = sql("SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY 1")
+    columns = ", ".join(f"(SELECT count(*) FROM {name}) AS {name}" for (name,) in tables)
+    counts: dict[str, int] = one(f"SELECT {columns}")._asdict()
     return counts

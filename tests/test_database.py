@@ -1,0 +1,323 @@
+"""The one way to the database: one transaction per act, reads without a trace, outages told from faults."""
+
+from collections.abc import Callable
+from typing import Any
+
+import psycopg2
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, ProgrammingError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from orderapp import database
+from orderapp.accounts.models import ApiClient
+from orderapp.database import (
+    UncommittedChangesError,
+    current_session,
+    db,
+    forget_connections,
+    in_act,
+    is_outage,
+    outlast,
+    reading,
+    writing,
+)
+from tests.sql import one, sql
+from tests.wire import listening
+
+pytestmark = pytest.mark.usefixtures("app")
+
+NEW = text("INSERT INTO api_clients (name) VALUES ('Alice')")
+COUNT = text("SELECT count(*) FROM api_clients")
+
+
+def clients() -> int:
+    """Return how many clients are committed."""
+    return int(one("SELECT count(*) FROM api_clients"))
+
+
+def write_and_raise(end: type[BaseException], opened: Any = writing, first: str = "SELECT 1") -> None:
+    """Insert a client, and break off before the end."""
+    with opened() as session:
+        session.execute(text(first))
+        session.execute(NEW)
+        raise end
+
+
+def backend(session: Any) -> int:
+    """Return the server's process behind this session."""
+    return int(session.scalar(text("SELECT pg_backend_pid()")))
+
+
+def test_an_act_is_committed_at_its_end_and_not_before() -> None:
+    """Nobody sees half of it."""
+    with writing() as session:
+        session.execute(NEW)
+        assert clients() == 1
+    assert clients() == 2
+
+
+def test_an_act_that_raises_leaves_nothing() -> None:
+    """And the next one begins as if it had not been."""
+    with pytest.raises(KeyError):
+        write_and_raise(KeyError)
+    assert clients() == 1
+    with writing() as session:
+        session.execute(NEW)
+    assert clients() == 2
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_an_act_that_is_broken_off_leaves_nothing(end: type[BaseException]) -> None:
+    """A stopped worker is no reason to commit."""
+    with pytest.raises(end):
+        write_and_raise(end)
+    assert clients() == 1
+    assert not in_act(current_session())
+
+
+def test_an_act_inside_an_act_is_refused_and_the_outer_one_goes_on() -> None:
+    """It could not say whose transaction it is."""
+    with writing() as session:
+        session.execute(NEW)
+        with pytest.raises(UncommittedChangesError), writing():
+            pytest.fail("began")
+        assert in_act(session)
+    assert clients() == 2
+
+
+@pytest.mark.parametrize("change", ["new", "dirty", "deleted"])
+def test_an_act_refuses_a_session_with_unsaved_objects(change: str) -> None:
+    """Their fate would be nobody's decision."""
+    session = current_session()
+    somebody = session.get_one(ApiClient, 1)
+    if change == "new":
+        session.add(ApiClient(name="Bob"))
+    elif change == "dirty":
+        somebody.name = "Bob"
+    else:
+        session.delete(somebody)
+    with pytest.raises(UncommittedChangesError), writing():
+        pytest.fail("began")
+    session.rollback()
+    assert one("SELECT name FROM api_clients") == "anonymous"
+
+
+def test_an_act_ends_a_clean_read_and_sees_what_is_committed_now() -> None:
+    """A snapshot taken before the act would be yesterday's truth."""
+    session = current_session()
+    session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
+    assert session.scalar(COUNT) == 1
+    sql("INSERT INTO api_clients (name) VALUES ('Bob')")
+    assert session.scalar(COUNT) == 1
+    with writing() as same:
+        assert same is session
+        assert same.scalar(COUNT) == 2
+
+
+def test_a_read_ends_without_a_trace() -> None:
+    """Whatever was tried in it, also when it raises."""
+    with reading() as session:
+        session.execute(NEW)
+    with pytest.raises(KeyError):
+        write_and_raise(KeyError, reading)
+    assert clients() == 1
+    assert one("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%%' AND datname = current_database()") == 0
+
+
+def test_a_read_inside_an_act_is_refused_and_the_act_goes_on() -> None:
+    """Its end would undo the act."""
+    with writing() as session:
+        session.execute(NEW)
+        with pytest.raises(UncommittedChangesError), reading():
+            pytest.fail("began")
+    assert clients() == 2
+
+
+def test_an_act_knows_that_it_is_one() -> None:
+    """Which is how enqueue() refuses to write outside of a transaction."""
+    assert not in_act(current_session())
+    with reading() as session:
+        assert not in_act(session)
+    with writing() as session:
+        assert in_act(session)
+    assert not in_act(current_session())
+
+
+def test_a_pooled_connection_that_the_server_closed_is_replaced_without_an_error() -> None:
+    """After a restart of PostgreSQL nobody gets a 503 for a socket that was dead before he came."""
+    with reading() as session:
+        dead = backend(session)
+    assert one("SELECT pg_terminate_backend(%(pid)s, 5000)", pid=dead)
+    with reading() as session:
+        assert backend(session) != dead
+    with writing() as session:
+        session.execute(NEW)
+    assert clients() == 2
+
+
+def test_every_dead_connection_of_the_pool_is_replaced(app: Flask) -> None:
+    """A restart closes them all at once."""
+    connections = [db.engine.connect() for _ in range(4)]
+    pids = [connection.connection.dbapi_connection.info.backend_pid for connection in connections]
+    for connection in connections:
+        connection.close()
+    for pid in pids:
+        assert one("SELECT pg_terminate_backend(%(pid)s, 5000)", pid=pid)
+    for _ in range(4):
+        with app.app_context(), reading() as session:
+            assert backend(session) not in pids
+
+
+def test_a_living_connection_is_used_again_without_asking_the_server() -> None:
+    """No round trip per checkout, and no new connection per request."""
+    with reading() as session:
+        first = backend(session)
+    with listening() as wire, reading() as session:
+        assert backend(session) == first
+    assert len(wire.said) == 1
+
+
+def test_forgetting_connections_leaves_the_parents_alone() -> None:
+    """After a fork the copies are dropped without a word on the wire."""
+    with reading() as session:
+        parents = backend(session)
+        forget_connections()
+        assert backend(session) == parents
+    with reading() as session:
+        assert backend(session) != parents
+
+
+def test_an_act_whose_connection_dies_is_an_outage_and_leaves_nothing(a_product: Callable[..., int]) -> None:
+    """In the middle of an act nothing is replaced in silence: half of it would be lost."""
+    product = a_product()
+    with listening() as wire:
+        wire.cut("INSERT INTO api_clients")
+        with pytest.raises(OperationalError) as outage:
+            write_and_raise(KeyError, first="UPDATE products SET price = 0")
+    assert is_outage(outage.value)
+    assert one("SELECT price FROM products WHERE id = %(id)s", id=product) > 0
+    with reading() as session:
+        assert session.scalar(COUNT) == 1
+
+
+@pytest.mark.parametrize("sqlstate", ["40001", "40P01", "55P03", "57014", "57P01", "57P03", "53300", "53100", "08006", "25006"])
+def test_what_says_not_now_is_an_outage(sqlstate: str) -> None:
+    """Serialization, deadlock, lock, restart, too many connections, full disk, standby: trying again helps."""
+    with pytest.raises(DBAPIError) as error, reading() as session:
+        session.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '{sqlstate}'; END $$"))
+    assert is_outage(error.value)
+
+
+@pytest.mark.parametrize(
+    ("statement", "kind"),
+    [
+        ("SELECT 1/0", DBAPIError),
+        ("SELECT nothing", ProgrammingError),
+        ("INSERT INTO api_clients (name) VALUES ('anonymous')", IntegrityError),
+        ("SELECT 'x'::int", DBAPIError),
+    ],
+)
+def test_what_is_wrong_is_no_outage(statement: str, kind: type[Exception]) -> None:
+    """Tried again, it would be wrong again."""
+    with pytest.raises(kind) as error, reading() as session:
+        session.execute(text(statement))
+    assert not is_outage(error.value)
+
+
+def test_other_errors_are_no_outages() -> None:
+    """Only the pool and the driver can tell."""
+    assert not is_outage(KeyError())
+    assert not is_outage(psycopg2.OperationalError())
+    assert is_outage(PoolTimeoutError())
+
+
+@pytest.mark.settings(DATABASE_URL="postgresql://nobody@127.0.0.1:9/nothing")
+def test_a_server_that_is_not_there_is_an_outage() -> None:
+    """psycopg2 reports it without a code."""
+    with pytest.raises(OperationalError) as error, reading() as session:
+        session.scalar(COUNT)
+    assert is_outage(error.value)
+
+
+@pytest.mark.settings(WEB_THREADS="1")
+def test_a_request_that_finds_no_free_connection_is_told_to_come_back(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stuck connections are an outage: 503 after the pool's patience, not a 500."""
+    monkeypatch.setattr(db.engine.pool, "_timeout", 0.05)
+    connections = [db.engine.connect() for _ in range(3)]
+    answer = client.get("/api/orders/1/")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    for connection in connections:
+        connection.close()
+    assert client.get("/api/orders/1/").status_code == 404
+
+
+class Flaky:
+    """A call that fails so many times."""
+
+    def __init__(self, failures: int, error: Exception) -> None:
+        """Plan the failures."""
+        self.calls, self._failures, self._error = 0, failures, error
+
+    def __call__(self) -> str:
+        """Fail, or return."""
+        self.calls += 1
+        if self.calls <= self._failures:
+            raise self._error
+        return "done"
+
+
+@pytest.fixture
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look again at once."""
+    monkeypatch.setattr(database, "OUTAGE_POLL", 0)
+
+
+@pytest.mark.usefixtures("_no_pause")
+def test_an_outage_is_outlasted() -> None:
+    """The caller never hears of it."""
+    flaky = Flaky(3, PoolTimeoutError())
+    assert outlast(flaky, seconds=10) == "done"
+    assert flaky.calls == 4
+
+
+@pytest.mark.usefixtures("_no_pause")
+def test_an_outage_that_outlasts_the_patience_is_raised_as_it_came() -> None:
+    """The last error is the one that counts; without patience the first."""
+    flaky = Flaky(10**9, PoolTimeoutError("away"))
+    with pytest.raises(PoolTimeoutError, match="away"):
+        outlast(flaky, seconds=0.02)
+    assert flaky.calls > 1
+    impatient = Flaky(1, PoolTimeoutError())
+    with pytest.raises(PoolTimeoutError):
+        outlast(impatient, seconds=-1)
+    assert impatient.calls == 1
+
+
+@pytest.mark.parametrize("error", [KeyError("bug"), IntegrityError("s", {}, Exception())])
+def test_any_other_error_is_raised_at_once(error: Exception) -> None:
+    """Calling again would only hide it."""
+    flaky = Flaky(1, error)
+    with pytest.raises(type(error)):
+        outlast(flaky, seconds=10)
+    assert flaky.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "value"), [("lock_timeout", "5s"), ("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s")]
+)
+def test_every_connection_has_the_limits_of_the_role(limit: str, value: str) -> None:
+    """Without them one forgotten transaction stops everything."""
+    with reading() as session:
+        assert session.scalar(text(f"SHOW {limit}")) == value
+
+
+def test_the_url_may_bring_its_own_timeouts() -> None:
+    """Ours are defaults: an operator's word counts."""
+    url = database._with_timeouts(database.make_url("postgresql+psycopg2://h/d?connect_timeout=9&application_name=mine"))
+    assert (url.query["connect_timeout"], url.query["application_name"]) == ("9", "mine")
+    assert url.query["tcp_user_timeout"] == "8000"

@@ -1,0 +1,98 @@
+"""Log lines: one format for every logger, an id for every request, no secrets and no forged lines."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from flask.testing import FlaskClient
+
+from orderapp import logs
+
+SECRET = "battery staple"
+
+
+@pytest.fixture(autouse=True)
+def _root_as_before() -> Iterator[None]:
+    """Give pytest its own handlers back."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.contextvars.clear_contextvars()
+
+
+def test_json_lines_say_what_when_who_and_with_what(capsys: pytest.CaptureFixture[str]) -> None:
+    """One object per line, from our loggers and from everybody else's."""
+    logs.configure("json")
+    structlog.get_logger("orderapp.test").info("order placed", order_id=7)
+    logging.getLogger("somebody.else").warning("low on %s", "luck")
+    ours, theirs = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert (ours["event"], ours["order_id"], ours["level"], ours["logger"]) == ("order placed", 7, "info", "orderapp.test")
+    assert ours["timestamp"].endswith("Z")
+    assert (theirs["event"], theirs["level"], theirs["logger"]) == ("low on luck", "warning", "somebody.else")
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_an_exception_is_logged_with_its_stack_and_without_its_variables(
+    capsys: pytest.CaptureFixture[str], log_format: str
+) -> None:
+    """A variable may hold a password; in JSON the stack stays one line."""
+    logs.configure(log_format)
+    try:
+        fail_with_a_secret(SECRET)
+    except ValueError:
+        structlog.get_logger("orderapp.test").exception("task failed")
+    said = capsys.readouterr().err
+    assert "ValueError: 14" in said
+    assert "in fail_with_a_secret" in said
+    assert SECRET not in said
+    assert log_format == "console" or len(said.splitlines()) == 1
+
+
+def fail_with_a_secret(secret: str) -> None:
+    """Raise while a secret is in a variable."""
+    raise ValueError(len(secret))
+
+
+@pytest.mark.parametrize("forged", ["order placed\n2026-01-01 [info] order paid", "a\r\nb"])
+def test_a_value_cannot_begin_a_line_of_its_own(capsys: pytest.CaptureFixture[str], forged: str) -> None:
+    """In JSON, which machines read, a line break is an escape."""
+    logs.configure("json")
+    structlog.get_logger("orderapp.test").info("said", text=forged)
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_configuring_twice_does_not_double_the_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    """Gunicorn's master and a second application in one process do so."""
+    logs.configure("json")
+    logs.configure("json")
+    structlog.get_logger("orderapp.test").info("once")
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("given", ["abc", "a-b_c.d:1", "X" * 64])
+def test_a_plain_request_id_of_the_client_is_kept(client: FlaskClient, given: str) -> None:
+    """His log and ours then meet."""
+    assert client.get("/health/live/", headers={"X-Request-ID": given}).headers["X-Request-ID"] == given
+
+
+@pytest.mark.parametrize("given", ["", "a b", "X" * 65, "a;b", "é", '"', "a\tb"])
+def test_any_other_request_id_is_replaced(client: FlaskClient, given: str) -> None:
+    """It could forge a line or fill the disk."""
+    answer = client.get("/health/live/", headers={"X-Request-ID": given.encode().decode("latin1")})
+    assert len(answer.headers["X-Request-ID"]) == 36
+    assert answer.headers["X-Request-ID"] != given
+
+
+def test_two_requests_have_two_ids(client: FlaskClient) -> None:
+    """One each, also without asking for it."""
+    ids = {client.get("/health/live/").headers["X-Request-ID"] for _ in range(3)}
+    assert len(ids) == 3
+
+
+def test_outside_a_request_there_is_no_request_id() -> None:
+    """A worker's message then carries none, instead of a wrong one."""
+    assert logs.current_request_id() == ""
