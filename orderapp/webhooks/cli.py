@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from config import Settings
+from orderapp.audit import terminal_actor
 from orderapp.database import reading
 from orderapp.errors import OrderAppError
 from orderapp.loop import StopSignal, run
@@ -86,7 +87,7 @@ def resend(delivery_id: int) -> None:
     if endpoint_of(current_app.extensions["settings"]) is None:
         raise click.ClickException("WEBHOOK_URL is not set: there is nowhere to send it")
     try:
-        resend_delivery(delivery_id)
+        resend_delivery(delivery_id, terminal_actor())
     except OrderAppError as error:
         raise click.ClickException(str(error)) from error
     Console().print(f"delivery {delivery_id} is due now; the relay and a worker send it")

@@ -2,6 +2,7 @@
 
 from sqlalchemy import text
 
+from orderapp import audit
 from orderapp.database import writing
 from orderapp.errors import ConflictError, NotFoundError
 from orderapp.outbox.messages import enqueue
@@ -20,8 +21,8 @@ REOPEN = text("""
 """)
 
 
-def resend(delivery_id: int) -> None:
-    """Make an exhausted or disabled delivery due now. Past its last attempt it gets one more.
+def resend(delivery_id: int, actor: str = "system", reason: str | None = None) -> None:
+    """Make an exhausted or disabled delivery due now, with a line in the audit log. Past its last attempt it gets one more.
 
     Raises NotFoundError, or ConflictError when it is pending (it is sent anyway) or succeeded (the receiver has it).
     """
@@ -33,3 +34,5 @@ def resend(delivery_id: int) -> None:
             raise ConflictError(f"delivery {delivery_id} is {state}; only an exhausted or disabled one can be sent again")
         session.execute(REOPEN, {"id": delivery_id, "rescue_after": RESCUE_AFTER})
         enqueue(WEBHOOKS_DELIVER, delivery_id)
+        before, after = {"state": state}, {"state": "pending"}
+        audit.record(session, audit.Change(actor, "resend", "delivery", delivery_id, before, after, reason))

@@ -68,6 +68,12 @@ def test_a_body_that_is_no_webhook_is_told_too(server: Receiver, told: list[Rece
     assert "order ? ?" in str(told[0])
 
 
+def test_a_stranger_cannot_steer_the_terminal(server: Receiver, told: list[Received]) -> None:
+    """Escape sequences and line breaks in a body are shown as blanks."""
+    send(server, b'{"type": "a\\u001b[31m\\nb"}')
+    assert str(told[0])[8:].startswith("  a [31m b  order")
+
+
 @pytest.mark.parametrize("length", [None, "x", "-1", "99999999999"])
 def test_a_body_without_a_sensible_length_is_refused(server: Receiver, told: list[Received], length: str | None) -> None:
     """It is not read at all."""
