@@ -56,7 +56,7 @@ class OrderView:
 
 @dataclass(frozen=True)
 class EventSnapshot:
-    """An event with its order as it was at that moment: the same bytes at every attempt to deliver it."""
+    """An event with its order as it was at that moment; only a product renamed since shows its new name."""
 
     id: UUID
     type: str

@@ -1,6 +1,10 @@
 """The room's tasks; what becomes of a message that fails is decided in ``orderapp/worker.py`` for all of them."""
 
+from typing import Any
+
+import structlog
 from celery import shared_task
+from celery.signals import worker_ready
 from flask import current_app
 
 from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_RESCUE
@@ -9,6 +13,16 @@ from orderapp.worker import message_ids
 from .endpoint import endpoint_of
 from .rescuing import rescue_deliveries
 from .sending import deliver
+
+log = structlog.get_logger(__name__)
+
+
+@worker_ready.connect
+def tell_what_is_allowed(sender: Any, **_signal: Any) -> None:
+    """Say at the start which receivers may be private or without TLS: forgotten, the setting is a hole."""
+    hosts = sender.app.conf.flask_app.extensions["settings"].webhook_allowed_hosts
+    if hosts:
+        log.warning("webhooks may go to these hosts although private or without TLS", hosts=sorted(hosts))
 
 
 @shared_task(name=WEBHOOKS_DELIVER)
