@@ -5,24 +5,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg2
 import pytest
 import sqlalchemy
 
-from orderapp.local import cluster, postgres, unprivileged
+from orderapp.local import cluster, postgres
 from orderapp.local.cluster import PostgresError
 from orderapp.local.postgres import EmbeddedPostgres
 
 from .processes import eventually, is_gone
-
-FAST = {"fsync": "off"}
-ROOT = os.geteuid() == 0
+from .servers import FAST, ask, elsewhere_name, write_a_row
 
 OWNER = """
 import sys, time
@@ -34,35 +29,6 @@ server = postgres.EmbeddedPostgres(Path(sys.argv[1]), settings={"fsync": "off"})
 print(server.start(), flush=True)
 time.sleep(600)
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    """Return a folder for one server; what it put elsewhere is removed."""
-    folder = tmp_path / "postgres"
-    yield folder
-    for elsewhere in ("/tmp", "/var/tmp"):
-        shutil.rmtree(Path(elsewhere) / elsewhere_name(folder), ignore_errors=True)
-
-
-def elsewhere_name(folder: Path) -> str:
-    """Return the name of the folder that a server uses when its own does not do."""
-    return f"orderapp-{cluster.hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]}"
-
-
-def ask(url: str, *statements: str) -> list[Any]:
-    """Run statements; the rows of the last."""
-    with closing(psycopg2.connect(url)) as connection:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-            return cursor.fetchall() if cursor.description else []
-
-
-def write_a_row(url: str) -> None:
-    """Leave something that a later start must find."""
-    ask(url, "CREATE TABLE kept (id int)", "INSERT INTO kept VALUES (7)")
 
 
 def an_owner(folder: Path, *words: str) -> tuple[subprocess.Popen[str], str]:
@@ -119,32 +85,6 @@ def test_start_stop_start_keeps_the_data(folder: Path) -> None:
     assert is_gone(pid)
     assert ask(server.start(), "SELECT id FROM kept") == [(7,)]
     server.stop()
-
-
-def test_no_mode_owner_or_account_changes_outside_its_folder(tmp_path: Path) -> None:
-    """A clone below a folder that only its owner may enter: as root, the wheel's own code opens all of it to the world."""
-    closed = tmp_path / "home"
-    closed.mkdir(mode=0o700)
-    clone = closed / "clone"
-    (clone / "orderapp").mkdir(parents=True)
-    (clone / "orderapp" / "secret.py").write_text("")
-    (clone / "orderapp" / "secret.py").chmod(0o600)
-    wheel = cluster._wheel()
-    watched = [*closed.parents, closed, *closed.rglob("*"), *wheel.parents, *wheel.rglob("*")]
-
-    def state() -> dict[str, tuple[int, int, int]]:
-        modes = {str(path): path.lstat() for path in watched}
-        return {path: (found.st_mode, found.st_uid, found.st_gid) for path, found in modes.items()}
-
-    accounts, before = Path("/etc/passwd").read_bytes(), state()
-    with EmbeddedPostgres(clone / "var" / "postgres", settings=FAST) as server:
-        ask(server.url, "SELECT 1")
-        assert state() == before
-    assert state() == before
-    assert Path("/etc/passwd").read_bytes() == accounts
-    own = [path.lstat() for path in (clone / "var").rglob("*")]
-    assert {(found.st_uid, found.st_gid) for found in own} == {(os.geteuid(), os.getegid())}
-    assert {path.name for path in closed.iterdir()} == {"clone"}
 
 
 def test_a_deep_folder_gets_a_short_place_for_its_socket(tmp_path: Path) -> None:
@@ -286,44 +226,3 @@ def test_only_a_started_server_has_a_url(folder: Path) -> None:
     """Where its socket lies is decided at the start."""
     with pytest.raises(PostgresError, match="not started"):
         _ = EmbeddedPostgres(folder).url
-
-
-@pytest.mark.skipif(not ROOT, reason="only root needs another identity")
-@pytest.mark.parametrize("closed", [False, True], ids=["programs anyone reaches", "programs below a closed folder"])
-def test_root_without_user_namespaces_uses_an_account_that_exists(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, closed: bool
-) -> None:
-    """As in a container without the right: PostgreSQL runs as nobody, in a folder of its own, and keeps its data."""
-    refusing = tmp_path / "bin"
-    refusing.mkdir()
-    (refusing / "unshare").write_text("#!/bin/sh\necho 'Operation not permitted' >&2\nexit 1\n")
-    (refusing / "unshare").chmod(0o755)
-    monkeypatch.setenv("PATH", str(refusing), prepend=":")
-    packages = Path(tempfile.mkdtemp(dir="/var/tmp"))
-    packages.chmod(0o700 if closed else 0o755)
-    wheel = cluster._wheel()
-    for part in (wheel.name, f"{wheel.name}.libs"):
-        shutil.copytree(wheel.with_name(part), packages / part, ignore=shutil.ignore_patterns("include", "*.a"))
-    monkeypatch.setattr(cluster, "_wheel", lambda: packages / wheel.name)
-    elsewhere = Path("/var/tmp") / elsewhere_name(folder)
-    with EmbeddedPostgres(folder, settings=FAST) as server:
-        write_a_row(server.url)
-        assert ask(server.url, "SHOW data_directory") == [(str(elsewhere / "home" / "data"),)]
-        assert (elsewhere / "home" / "data").stat().st_uid == unprivileged._account().pw_uid
-        assert (elsewhere / "programs").exists() == closed
-    with EmbeddedPostgres(folder, settings=FAST) as server:
-        assert ask(server.url, "SELECT id FROM kept") == [(7,)]
-    assert packages.stat().st_mode & 0o777 == (0o700 if closed else 0o755)
-    shutil.rmtree(packages)
-
-
-def test_a_place_that_somebody_else_made_first_is_refused(tmp_path: Path) -> None:
-    """/tmp is everybody's: a link planted there would lead our files elsewhere."""
-    (tmp_path / "planted").symlink_to(tmp_path)
-    with pytest.raises(PermissionError, match="somebody else"):
-        unprivileged.own_folder(tmp_path, "planted", 0o700)
-
-
-def test_a_machine_without_unshare_is_no_error() -> None:
-    """The answer is only that it cannot run so."""
-    assert not unprivileged.Identity(("no-such-program",)).may_run(Path("/bin/true"))

@@ -6,136 +6,17 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import Any
 
-import psycopg2
 import pytest
 
 import config
 from orderapp.local.postgres import EmbeddedPostgres
 
 from .processes import eventually, is_gone
-
-MAIN = """
-import json, sys
-from pathlib import Path
-import orderapp.local.stack
-from orderapp.local.__main__ import main
-from orderapp.local.children import Child
-stand_ins, constants = json.loads(sys.argv[2]), json.loads(sys.argv[3])
-vars(orderapp.local.stack).update(constants)
-sys.exit(main(Path(sys.argv[1]), [Child(**child) for child in stand_ins] if stand_ins else None))
-"""
-
-# Answers every path with 200 on PORT.
-WEB = """
-import http.server, os
-class Answer(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        self.send_response(200 if os.path.exists(os.environ.get("ASKED_TO_FAIL", "/")) else 503)
-        self.end_headers()
-http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Answer).serve_forever()
-"""
-
-STAND_INS = [{"name": "web", "command": [sys.executable, "-c", WEB]}]
-PORTS = ("PORT", "FLOWER_PORT", "RECEIVER_PORT")
-GREETING = "Ctrl-C stops everything"
-
-
-NO_TABLES = {"PREPARATIONS": ()}  # most tests do without, and are four times as fast
-
-
-def command(var: Path, children: Any, constants: dict[str, Any]) -> list[str]:
-    """Return the words that run it, with other constants in stack.py."""
-    return [sys.executable, "-c", MAIN, str(var), json.dumps(children), json.dumps(constants)]
-
-
-class Stack:
-    """One run of it, and what it has printed so far."""
-
-    def __init__(self, var: Path, children: Any, constants: dict[str, Any], variables: dict[str, str]) -> None:
-        self.var = var
-        self.output = var.parent / "output"
-        with self.output.open("w") as output:
-            self.process = subprocess.Popen(
-                command(var, children, constants),
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=variables,
-                cwd=config.ROOT,
-            )
-
-    @property
-    def text(self) -> str:
-        """Return everything printed."""
-        return self.output.read_text()
-
-    def says(self, text: str, within: float = 40) -> bool:
-        """Wait for a text."""
-        return eventually(lambda: text in self.text or self.process.poll() is not None, within) and text in self.text
-
-    def ends(self, code: int) -> str:
-        """Wait for its end and check its exit code; everything printed."""
-        assert self.process.wait(40) == code, self.text
-        return self.text
-
-    def is_asked_to_end(self) -> str:
-        """Press Ctrl-C and wait."""
-        self.process.send_signal(signal.SIGINT)
-        return self.ends(0)
-
-    @property
-    def urls(self) -> dict[str, str]:
-        """Return what other commands join."""
-        return config.running_stack(self.var / "stack.json")
-
-
-Start = Callable[..., Stack]
-
-
-@pytest.fixture
-def variables() -> dict[str, str]:
-    """Return an environment with nothing of ours set but free ports."""
-    ours = {name for setting in config.SETTINGS for name in (setting.name, f"{setting.name}_FILE")}
-    variables = {name: value for name, value in os.environ.items() if name not in ours and name != "MAKELEVEL"}
-    with ExitStack() as sockets:
-        for name in PORTS:
-            variables[name] = str(sockets.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1])
-    return variables
-
-
-@pytest.fixture
-def start(tmp_path: Path, variables: dict[str, str]) -> Iterator[Start]:
-    """Give a starter: ``start()``, or ``start(None, {})`` for the real thing; nothing outlives the test."""
-    started: list[Stack] = []
-
-    def begin(children: Any = STAND_INS, constants: dict[str, Any] = NO_TABLES, **settings: str) -> Stack:
-        started.append(Stack(tmp_path / "var", children, constants, {**variables, **settings}))
-        return started[-1]
-
-    yield begin
-    for stack in started:
-        stack.process.terminate()
-        stack.process.wait(40)
-
-
-def ask(url: str, statement: str) -> Any:
-    """Return the first value."""
-    with closing(psycopg2.connect(url.replace("+psycopg2", ""))) as connection, connection.cursor() as cursor:
-        cursor.execute(statement)
-        connection.commit()
-        return cursor.fetchone()[0] if cursor.description else None
-
-
-def server_of(stack: Stack) -> int:
-    """Return the process of the embedded PostgreSQL."""
-    return int((stack.var / "postgres" / "data" / "postmaster.pid").read_text().split()[0])
+from .servers import ask
+from .stacks import GREETING, NO_TABLES, PORTS, STAND_INS, Start, command, server_of
 
 
 def test_it_greets_stops_and_goes_on_with_the_same_data(start: Start, variables: dict[str, str]) -> None:
@@ -151,7 +32,7 @@ def test_it_greets_stops_and_goes_on_with_the_same_data(start: Start, variables:
     assert f"embedded PostgreSQL in {stack.var}/postgres/data" in stack.text
     url = stack.urls["DATABASE_URL"]
     assert stack.urls["CELERY_BROKER_URL"] == f"filesystem://{stack.var}/broker"
-    assert ask(url, "SELECT count(*) FROM products") == 2
+    assert ask(url, "SELECT count(*) FROM products") == [(2,)]
     ask(url, "UPDATE products SET name = 'Kept' WHERE id = 1")
     server = server_of(stack)
     assert stack.is_asked_to_end().endswith("Stopped. The next start goes on with the same data.\n")
@@ -159,7 +40,7 @@ def test_it_greets_stops_and_goes_on_with_the_same_data(start: Start, variables:
     assert stack.urls == {}
     again = start()
     assert again.says(GREETING)
-    assert ask(again.urls["DATABASE_URL"], "SELECT name FROM products WHERE id = 1") == "Kept"
+    assert ask(again.urls["DATABASE_URL"], "SELECT name FROM products WHERE id = 1") == [("Kept",)]
     again.is_asked_to_end()
 
 
@@ -233,9 +114,9 @@ def test_with_both_urls_set_it_uses_those(start: Start, tmp_path: Path) -> None:
         assert "https://example.org/hook" in stack.text
         assert "try-it mode" not in stack.text
         assert stack.urls["CELERY_BROKER_URL"] == broker
-        assert ask(theirs.url, "SELECT count(*) FROM products") == 2
+        assert ask(theirs.url, "SELECT count(*) FROM products") == [(2,)]
         stack.is_asked_to_end()
-        assert ask(theirs.url, "SELECT count(*) FROM products") == 2
+        assert ask(theirs.url, "SELECT count(*) FROM products") == [(2,)]
         assert sorted(path.name for path in stack.var.iterdir()) == ["children.lock", "stack.json"]
 
 
@@ -253,7 +134,7 @@ def test_killed_it_leaves_nothing_running_and_the_next_start_has_the_data(start:
     (tmp_path / "may-end").touch()
     assert again.says(GREETING)
     assert is_gone(server)
-    assert ask(again.urls["DATABASE_URL"], "SELECT id FROM kept") == 7
+    assert ask(again.urls["DATABASE_URL"], "SELECT id FROM kept") == [(7,)]
     again.is_asked_to_end()
 
 
