@@ -10,8 +10,7 @@ from pathlib import Path
 
 import amqp
 
-from tests.servers import children
-from tests.servers.debian import rabbitmq_binaries
+from tests.servers import children, debian
 from tests.servers.waiting import free_port, wait_until
 
 # Seconds. A start takes 5 on two idle cores, a stop 2; the suite itself keeps these cores busy.
@@ -28,16 +27,19 @@ NO_MAPPER = "-start_epmd false"
 class RabbitNode:
     """One node. ``kill`` is SIGKILL; ``start`` after ``stop`` or ``kill`` finds its durable queues and messages again."""
 
-    def __init__(self, folder: Path) -> None:
-        """Prepare the folder; nothing runs before ``start``. Raises MissingRabbitMQError without a binary."""
-        self._binaries = rabbitmq_binaries()
+    def __init__(self, folder: Path, management_port: int | None = None) -> None:
+        """Prepare the folder; nothing runs before ``start``. Raises MissingRabbitMQError without a binary.
+
+        The management API costs a second at the start: only with ``management_port``.
+        """
+        self._binaries = debian.rabbitmq_binaries()
         self._folder = folder
         self._port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
         self._mapper: subprocess.Popen[bytes] | None = None
         self._cookie = secrets.token_hex(16)
         self.name = f"orderapp-test-{secrets.token_hex(4)}@localhost"
-        self._write_files()
+        self._write_files(management_port)
         self._environment = self._environment_of_its_own()
 
     def url(self, vhost: str = "/") -> str:
@@ -147,13 +149,16 @@ class RabbitNode:
             raise RuntimeError("this RabbitMQ node is not running")
         return self._server
 
-    def _write_files(self) -> None:
+    def _write_files(self, management_port: int | None) -> None:
         self._folder.mkdir(parents=True)
         cookie = self._folder / ".erlang.cookie"
         cookie.write_text(self._cookie)
         cookie.chmod(0o400)  # Erlang refuses a cookie that others can read
-        (self._folder / "enabled_plugins").write_text("[].\n")
-        lines = f"listeners.tcp.1 = 127.0.0.1:{self._port}", "disk_free_limit.absolute = 50MB", "log.console = false"
+        lines = [f"listeners.tcp.1 = 127.0.0.1:{self._port}", "disk_free_limit.absolute = 50MB", "log.console = false"]
+        if management_port is not None:
+            lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {management_port}"]
+        plugins = "[].\n" if management_port is None else "[rabbitmq_management].\n"
+        (self._folder / "enabled_plugins").write_text(plugins)
         (self._folder / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
     def _environment_of_its_own(self) -> dict[str, str]:

@@ -3,19 +3,24 @@
 The controller owns them; a worker asks it over a Unix socket for a database or a virtual host of its own.
 """
 
+import fcntl
 import os
 import shutil
 import tempfile
 import threading
+from contextlib import suppress
 from multiprocessing.connection import Client, Listener
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
 
-from tests.servers.debian import MissingRabbitMQError
+from tests.servers import debian
 from tests.servers.postgres import Databases
 from tests.servers.vhosts import VirtualHosts, virtual_hosts
+
+# The folder of a run, and the file in it that the run keeps locked while it lives.
+PREFIX, ALIVE = "orderapp-test-", "alive"
 
 
 class Servers(Protocol):
@@ -34,7 +39,7 @@ class Servers(Protocol):
         """Delete a virtual host that ``virtual_host`` returned, with all that is in it."""
 
     def rabbitmq_fault(self) -> str:
-        """Return why there is no RabbitMQ; empty when there is."""
+        """Return why no RabbitMQ node can be started here; empty when one can."""
 
 
 class OwnServers:
@@ -42,7 +47,10 @@ class OwnServers:
 
     def __init__(self) -> None:
         """Make a folder for the run; nothing is started yet."""
-        self.folder = Path(tempfile.mkdtemp(prefix="orderapp-test-"))
+        _sweep()
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._alive = (self.folder / ALIVE).open("w")
+        fcntl.flock(self._alive, fcntl.LOCK_EX)
         self._databases = Databases(self.folder / "postgres")
         self._vhosts: VirtualHosts | None = None
         self._rabbitmq_fault: str | None = None
@@ -65,12 +73,12 @@ class OwnServers:
         self._broker().delete(url)
 
     def rabbitmq_fault(self) -> str:
-        """Return why there is no RabbitMQ; empty when there is. As root this may install it."""
+        """Return why no node can be started here; empty when one can. As root this may install it."""
         if self._rabbitmq_fault is None:
             try:
-                self._broker()
+                debian.rabbitmq_binaries()
                 self._rabbitmq_fault = ""
-            except MissingRabbitMQError as error:
+            except debian.MissingRabbitMQError as error:
                 self._rabbitmq_fault = str(error)
         return self._rabbitmq_fault
 
@@ -90,6 +98,7 @@ class OwnServers:
         if self._vhosts is not None:
             self._vhosts.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
+        self._alive.close()
 
     def _broker(self) -> VirtualHosts:
         if self._vhosts is None:
@@ -111,6 +120,14 @@ class OwnServers:
                 except Exception as error:  # noqa: BLE001 - the worker that asked raises it, in the test that needed it
                     answer = RuntimeError(f"{type(error).__name__}: {error}")
                 connection.send(answer)
+
+
+def _sweep() -> None:
+    """Remove the folders of runs that were killed: 80 MB each."""
+    for file in Path(tempfile.gettempdir()).glob(f"{PREFIX}*/{ALIVE}"):
+        with suppress(OSError), file.open() as alive:  # it lives, or is somebody else's
+            fcntl.flock(alive, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(file.parent)
 
 
 class RemoteServers:
@@ -137,7 +154,7 @@ class RemoteServers:
         self._ask("drop_virtual_host", url)
 
     def rabbitmq_fault(self) -> str:
-        """Return why there is no RabbitMQ; empty when there is."""
+        """Return why no RabbitMQ node can be started here; empty when one can."""
         return str(self._ask("rabbitmq_fault"))
 
     def _ask(self, name: str, *arguments: str) -> Any:

@@ -17,8 +17,7 @@ from tests.servers import debian
 def nowhere():
     raise debian.MissingRabbitMQError("RabbitMQ is not installed")
 
-import tests.servers.rabbitmq
-tests.servers.rabbitmq.rabbitmq_binaries = nowhere
+debian.rabbitmq_binaries = nowhere
 pytest_plugins = ["tests.servers.plugin", "tests.servers.fixtures"]
 """
 
