@@ -13,7 +13,11 @@ from flask.json.provider import DefaultJSONProvider
 
 import config
 from orderapp import database, errors, logs, worker
+from orderapp.accounts import cli as accounts_cli
+from orderapp.accounts import guard
 from orderapp.accounts import models as accounts_models
+from orderapp.admin import panel
+from orderapp.admin import routes as admin_routes
 from orderapp.monitoring import routes as monitoring_routes
 from orderapp.orders import cli as orders_cli
 from orderapp.orders import events as order_events
@@ -70,6 +74,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     errors.init_app(app)
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)
     worker.make_celery(app, settings.celery_broker_url)
+    guard.init_app(app, secure=settings.app_env == "production")
     _open_doors(app)
     app.shell_context_processor(_shell_names)
     order_events.subscribe(app, partial(webhooks_fan_out.fan_out, enabled=settings.webhook_url is not None))
@@ -80,7 +85,15 @@ def _open_doors(app: Flask) -> None:
     api = errors.Api(app)
     api.register_blueprint(orders_routes.blueprint)
     app.register_blueprint(monitoring_routes.blueprint)
-    for commands in (products_cli.products_cli, outbox_cli.outbox_cli, orders_cli.orders_cli, webhooks_cli.webhooks_cli):
+    app.register_blueprint(admin_routes.blueprint)
+    panel.init_app(app)
+    for commands in (
+        products_cli.products_cli,
+        outbox_cli.outbox_cli,
+        orders_cli.orders_cli,
+        webhooks_cli.webhooks_cli,
+        accounts_cli.users_cli,
+    ):
         app.cli.add_command(commands)
 
 

@@ -1,11 +1,12 @@
 """One family of errors, and the only place that words them for HTTP (RFC 9457 problem details)."""
 
 import json
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import orjson
 import structlog
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from flask_smorest import Api as SmorestApi
 from sqlalchemy.exc import SQLAlchemyError
 from webargs.core import missing
@@ -113,6 +114,11 @@ def init_app(app: Flask) -> None:
     app.register_error_handler(SQLAlchemyError, _database_error)
 
 
+def show_pages(app: Flask, prefix: str, page: Callable[[int, str, str], Response]) -> None:
+    """Answer errors below this path to people: ``page`` gets status, title and detail."""
+    app.extensions["error_pages"] = (prefix, page)
+
+
 def _flatten(messages: Any, pointer: str = "") -> Any:
     if isinstance(messages, dict):
         for key, value in messages.items():
@@ -129,7 +135,10 @@ def _escaped(key: Any) -> str:
 
 
 def problem(status: int, title: str, detail: str, faults: list[tuple[str, str]] | None = None) -> Response:
-    """Return a problem document; ``faults`` become ``errors: [{pointer, detail}]``."""
+    """Return a problem document; ``faults`` become ``errors: [{pointer, detail}]``. Where people read, it is a page."""
+    page = _page_for_people()
+    if page:
+        return page(status, title, detail)
     body: dict[str, Any] = {
         "type": "about:blank",
         "title": title,
@@ -142,13 +151,18 @@ def problem(status: int, title: str, detail: str, faults: list[tuple[str, str]] 
     return Response(orjson.dumps(body), status=status, mimetype="application/problem+json")
 
 
-def _wants_json() -> bool:
-    return request.path.startswith(("/api", "/health"))
+def _page_for_people() -> Callable[[int, str, str], Response] | None:
+    prefix, page = current_app.extensions.get("error_pages", ("", None))
+    return page if request.path.startswith(prefix) else None
+
+
+def _is_ours() -> bool:
+    return request.path.startswith(("/api", "/health")) or _page_for_people() is not None
 
 
 def _http_error(error: HTTPException) -> Response | HTTPException:
-    if not _wants_json() or error.code is None or error.code < BadRequest.code:
-        return error  # pages keep Werkzeug's own answer, redirects are no errors
+    if not _is_ours() or error.code is None or error.code < BadRequest.code:
+        return error  # other pages keep Werkzeug's own answer, redirects are no errors
     detail = error.description or ""
     if isinstance(error, InternalServerError):
         detail = "The fault is ours; it was logged under this request id."

@@ -1,1 +1,4 @@
-"""Accounts: who places orders and who operates the service."""
+"""Accounts: who places orders and who operates the service.
+
+Acts: registering (users are created, disabled, get another password), authenticating (a user logs in and out).
+"""
