@@ -6,6 +6,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from config import ROOT
+from orderapp.database import is_outage
 
 _REVISION = text("SELECT version_num FROM alembic_version")
 
@@ -20,7 +21,7 @@ def database_fault(session: Session) -> str | None:
     try:
         revision = session.scalar(_REVISION)
     except SQLAlchemyError as error:
-        reason = "the tables are missing: run `flask db upgrade`" if "alembic_version" in str(error) else "unreachable"
+        reason = "unreachable" if is_outage(error) else "the tables are missing: run `flask db upgrade`"
         return f"database: {reason}"
     newest = newest_migration()
     return (

@@ -1,0 +1,1 @@
+"""Products and the ledger of their stock."""
