@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+from zoneinfo import ZoneInfo
 
 from environs import EnvError, EnvValidationError, FileAwareEnv
 from marshmallow import ValidationError
@@ -114,12 +115,19 @@ def _signing_secret(value: str) -> None:
         raise ValidationError("is not whsec_ and 24 to 64 bytes in base64")
 
 
+def _timezone(value: str) -> None:
+    try:
+        ZoneInfo(value)
+    except (LookupError, ValueError, OSError) as error:  # OSError: in some Pythons for a folder's name, such as "Europe"
+        raise ValidationError("is no time zone that this machine knows") from error
+
+
 _port = Range(1, 65535)  # TCP has no others
 _POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
 _AMQP = ("amqp", "amqps", "pyamqp")
 _BROKERS = (*_AMQP, "filesystem")
 
-# A table, laid out by hand: name, kind and default; the reason; the remedy and the check.
+# A table, laid out by hand: name, kind and default; the reason; the remedy and the check (on one line where it fits).
 # fmt: off
 SETTINGS: tuple[Setting, ...] = (
     Setting("APP_ENV", "str", "development",
@@ -135,8 +143,9 @@ SETTINGS: tuple[Setting, ...] = (
             "signs sessions and cursors",
             'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"', Length(min=1)),
     Setting("CURRENCY", "str", "USD",
-            "ISO 4217 code written on every new order",
-            "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
+            "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
+    Setting("REPORT_TIMEZONE", "str", "UTC",
+            "whose midnights end the days of the sales report", "set an IANA name, such as Europe/Berlin", _timezone),
     Setting("WEBHOOK_URL", "url", None,
             "the built-in endpoint that hears of confirmed, failed and cancelled orders",
             "set https://host/path, or leave it empty for no webhook", _url("https", "http")),
@@ -149,27 +158,18 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("LOG_FORMAT", "str", "console",
             "json for machines, console for people; json by default in production",
             "set json or console", OneOf(["json", "console"])),
-    Setting("PORT", "int", 8000,
-            "where gunicorn listens",
-            "set a free port from 1 to 65535", _port),
+    Setting("PORT", "int", 8000, "where gunicorn listens", "set a free port from 1 to 65535", _port),
     Setting("WEB_HOST", "str", "127.0.0.1",
-            "the address gunicorn binds; 0.0.0.0 in a container",
-            "set an address of this host"),
-    Setting("WEB_WORKERS", "int", 2,
-            "gunicorn processes; about one per core",
-            "set a number from 1 to 64", Range(1, 64)),
+            "the address gunicorn binds; 0.0.0.0 in a container", "set an address of this host"),
+    Setting("WEB_WORKERS", "int", 2, "gunicorn processes; about one per core", "set a number from 1 to 64", Range(1, 64)),
     Setting("WEB_THREADS", "int", 8,
-            "threads, and so database connections, per gunicorn process",
-            "set a number from 1 to 64", Range(1, 64)),
-    Setting("FLOWER_PORT", "int", 5555,
-            "where Flower listens",
-            "set a free port from 1 to 65535", _port),
+            "threads, and so database connections, per gunicorn process", "set a number from 1 to 64", Range(1, 64)),
+    Setting("FLOWER_PORT", "int", 5555, "where Flower listens", "set a free port from 1 to 65535", _port),
     Setting("FLOWER_BASIC_AUTH", "str", None,
             "user:password that Flower asks for; without it Flower stays on loopback",
             "set user:password", Regexp(r"[^:]+:.+")),
     Setting("RECEIVER_PORT", "int", 8001,
-            "where the webhook receiver of `make run` listens",
-            "set a free port from 1 to 65535", _port),
+            "where the webhook receiver of `make run` listens", "set a free port from 1 to 65535", _port),
 )
 # fmt: on
 
@@ -183,6 +183,7 @@ class Settings:
     celery_broker_url: str
     secret_key: str
     currency: str
+    report_timezone: str
     webhook_url: str | None
     webhook_secret: str | None
     webhook_allowed_hosts: frozenset[str]

@@ -28,7 +28,10 @@ from orderapp.outbox import cli as outbox_cli
 from orderapp.outbox import models as outbox_models
 from orderapp.products import cli as products_cli
 from orderapp.products import models as products_models
+from orderapp.reports import cli as reports_cli
 from orderapp.reports import models as reports_models
+from orderapp.reports import routes as reports_routes
+from orderapp.reports import tasks as reports_tasks  # noqa: F401
 from orderapp.webhooks import cli as webhooks_cli
 from orderapp.webhooks import fan_out as webhooks_fan_out
 from orderapp.webhooks import models as webhooks_models
@@ -84,9 +87,11 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 def _open_doors(app: Flask) -> None:
     api = errors.Api(app)
     api.register_blueprint(orders_routes.blueprint)
+    api.register_blueprint(reports_routes.blueprint)
     app.register_blueprint(monitoring_routes.blueprint)
     app.register_blueprint(admin_routes.blueprint)
     panel.init_app(app)
+    app.cli.add_command(reports_cli.reports_cli)
     for commands in (
         products_cli.products_cli,
         outbox_cli.outbox_cli,

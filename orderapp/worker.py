@@ -11,7 +11,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderapp import filebroker, queues
+from orderapp import filebroker, queues, schedule
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -26,9 +26,6 @@ HEARTBEAT = 15
 
 # Seconds that a worker asked to stop waits for its running tasks; above every order task's limit.
 SOFT_SHUTDOWN = 12
-
-# Seconds between two rescues; a lost order waits for its lease (15 s) or 30 s anyway.
-RESCUE_EVERY = 5
 
 
 class OrderTask(Task):  # type: ignore[type-arg]
@@ -164,12 +161,7 @@ def _settings(broker_url: str) -> dict[str, Any]:
         "worker_hijack_root_logger": False,  # logs.py has configured it
         "worker_redirect_stdouts": False,
         "beat_scheduler": "celery.beat:Scheduler",  # in memory: every entry is an interval, no file to corrupt
-        "beat_schedule": {name: _every(name, RESCUE_EVERY) for name in (queues.ORDERS_RESCUE, queues.WEBHOOKS_RESCUE)},
+        "beat_schedule": schedule.beat_schedule(),
         "enable_utc": True,
         "timezone": "UTC",
     }
-
-
-def _every(task: str, seconds: int) -> dict[str, Any]:
-    # A message that waited until the next is due would only do the same again.
-    return {"task": task, "schedule": seconds, "options": {"expires": seconds, "queue": queues.TASKS[task].queue}}

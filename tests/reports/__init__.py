@@ -1,0 +1,1 @@
+"""Tests of the reports, against a recomputation that knows nothing of how they are made."""
