@@ -44,8 +44,8 @@ QUEUE_NAMES: tuple[str, ...] = ("orders", "webhooks", "maintenance")
 DEAD_QUEUE = "orderapp.dead"
 
 # A lost connection counts as a delivery of every message that was prefetched on it. RabbitMQ 4 drops a message after
-# 20 deliveries unless told otherwise. A task gives its message back every 7 s while PostgreSQL is away: 200 last for over
-# twenty minutes, and the rescuer heals what still dies.
+# 20 deliveries unless told otherwise. A task gives its message back every 4 to 7 s while PostgreSQL is away: 200 last for
+# a quarter of an hour, and the rescuer heals what still dies.
 DELIVERY_LIMIT = 200
 
 # The default exchange routes by queue name: no binding exists that somebody could delete.
