@@ -48,4 +48,4 @@ def start(tmp_path: Path, variables: dict[str, str]) -> Iterator[Start]:
     yield begin
     for stack in started:
         stack.process.terminate()
-        stack.process.wait(40)
+        stack.process.wait(90)

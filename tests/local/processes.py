@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def eventually(happened: Callable[[], bool], within: float = 10) -> bool:
+def eventually(happened: Callable[[], bool], within: float = 30) -> bool:
     """Look until it is so; tell whether it came to be in time (seconds)."""
     deadline = time.monotonic() + within
     while not happened():

@@ -67,13 +67,13 @@ class Stack:
         """Return everything printed."""
         return self.output.read_text()
 
-    def says(self, text: str, within: float = 40) -> bool:
+    def says(self, text: str, within: float = 90) -> bool:
         """Wait for a text."""
         return eventually(lambda: text in self.text or self.process.poll() is not None, within) and text in self.text
 
     def ends(self, code: int) -> str:
         """Wait for its end and check its exit code; everything printed."""
-        assert self.process.wait(40) == code, self.text
+        assert self.process.wait(90) == code, self.text
         return self.text
 
     def is_asked_to_end(self) -> str:

@@ -70,7 +70,7 @@ class Driven:
 
     def ends(self) -> str:
         """Wait for its end; everything printed."""
-        self.process.wait(20)
+        self.process.wait(60)
         return self.text
 
     def pids(self) -> list[int]:
@@ -83,7 +83,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
     """Give a starter: ``start(web=LIVES)``; what it started does not outlive the test."""
     started: list[Driven] = []
 
-    def begin(*, patience: float = 5, settings: dict[str, Any] | None = None, **scripts: str) -> Driven:
+    def begin(*, patience: float = 30, settings: dict[str, Any] | None = None, **scripts: str) -> Driven:
         of_child: dict[str, Any] = settings or {}
         children = [
             {"name": name, "command": ["sh", "-c", script], **of_child.get(name, {})} for name, script in scripts.items()
