@@ -3,6 +3,8 @@
 The message exists exactly when the change it is about was committed. No broker is involved.
 """
 
+import json
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -10,12 +12,15 @@ from typing import Any
 import orjson
 from sqlalchemy import text
 
-from orderapp.database import current_session, in_act
+from orderapp.database import LAST_ID, current_session, in_act
 from orderapp.logs import current_request_id
 from orderapp.queues import TASKS, Task
 
 # Bytes. Messages carry ids; RabbitMQ's own limit is 16 MiB, and one that large would stall its neighbours.
 LARGEST_ARGUMENTS = 64 * 1024
+
+# An escaped NUL, but not the text "\\u0000" with its backslash escaped.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 # Binds :queue, :task, :headers and :available_at (null: now); the caller adds the SELECT that gives (subject_id, args).
 INSERT = """INSERT INTO outbox (queue, task, headers, available_at, subject_id, args)
@@ -53,8 +58,8 @@ def enqueue_many(task: str, subject_ids: Sequence[int], *, available_at: datetim
     if not spec.batch:
         raise EnqueueError(f"{task} takes arguments, not subject ids")
     for subject_id in subject_ids:
-        if type(subject_id) is not int or subject_id <= 0:  # a bool is an int to isinstance
-            raise EnqueueError(f"{task} takes a positive integer id, not {subject_id!r}")
+        if type(subject_id) is not int or not 0 < subject_id <= LAST_ID:  # a bool is an int to isinstance
+            raise EnqueueError(f"{task} takes a positive 64-bit integer id, not {subject_id!r}")
     if subject_ids:
         _insert(_ENQUEUE_MANY, spec, available_at, subject_ids=list(subject_ids))
 
@@ -62,7 +67,7 @@ def enqueue_many(task: str, subject_ids: Sequence[int], *, available_at: datetim
 def parameters(task: str, available_at: datetime | None = None) -> dict[str, Any]:
     """Return what ``INSERT`` binds, for an act that makes the row part of a larger statement of its own."""
     spec = _known(task)
-    if available_at is not None and available_at.tzinfo is None:
+    if available_at is not None and available_at.utcoffset() is None:
         raise EnqueueError("available_at needs a time zone")
     request_id = current_request_id()
     headers = {"request_id": request_id} if request_id else {}
@@ -78,14 +83,17 @@ def _known(task: str) -> Task:
 
 def _as_json(task: str, args: tuple[Any, ...]) -> str:
     try:
+        # json refuses what orjson would silently turn into something else: dates, UUIDs, NaN. orjson refuses what
+        # PostgreSQL or the relay would: half surrogates, integers beyond 64 bits, keys that are no texts.
+        json.dumps(args, allow_nan=False)
         encoded = orjson.dumps(args)
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise EnqueueError(f"the arguments of {task} are not JSON: {error}") from error
     if len(encoded) > LARGEST_ARGUMENTS:
         raise EnqueueError(
             f"the arguments of {task} take {len(encoded)} bytes, more than {LARGEST_ARGUMENTS}: store them, send an id"
         )
-    if b"\\u0000" in encoded:
+    if _NUL.search(encoded):
         raise EnqueueError(f"the arguments of {task} hold a NUL character, which PostgreSQL cannot store")
     return encoded.decode()
 
