@@ -21,8 +21,9 @@ from orderapp.reports.totals import DayTotals, Total
 
 log = structlog.get_logger(__name__)
 
-# What one read covers. By time and not by number of rows: a block-range index has no order, so that a page of rows would
-# cost a sort of all that is left of the day. An hour of a day with a million orders is 40,000 of them, a third of a second.
+# What one read covers. By time and not by number of rows: a block-range index has no order, so that each page of rows would
+# cost a sort of all that is left of the day. Measured at 8,000 orders an hour: 28 ms with all sums; a mere page of 8,000
+# ids took 76.
 SLICE = timedelta(hours=1)
 
 # Seconds after which a run begins no further day. The workers that run this serve orders too; the next run comes soon.

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
+from orderapp.database import reading
 from orderapp.orders.cancelling import cancel_order
 from orderapp.orders.processing import process_orders
 from orderapp.orders.retrying import retry_order
@@ -96,7 +97,7 @@ def test_a_day_summarised_before_its_end_is_done_again() -> None:
 
 
 def test_late_cancellations_change_their_days() -> None:
-    """However old the day; an order cancelled while pending changes none."""
+    """However old the day, and no other."""
     a_shop()
     days = recent_days(20)
     ids = insert([Sample(noon(day)) for day in days for _ in range(3)])
@@ -112,27 +113,39 @@ def test_late_cancellations_change_their_days() -> None:
     assert sorted(written) == [days[index] for index in sorted(cancelled)]
 
 
-def test_a_cancellation_during_the_reading_is_found_by_the_next_tick() -> None:
-    """It is stamped before the summary began, or shortly after: within a minute of it nothing is taken for granted."""
+@pytest.mark.parametrize("seconds", [0, 30])
+def test_a_cancellation_committed_after_the_reading_is_found_by_the_next_tick(seconds: int) -> None:
+    """Even one stamped before the reading began: within a minute of a change nothing is taken for granted."""
     a_shop()
     (yesterday,) = recent_days(1)
     (order_id,) = insert([Sample(noon(yesterday))])
 
     with listening() as wire:
-        # Its hour has been read when it happens.
-        wire.before("INSERT INTO daily_sales", lambda: _cancel_elsewhere(order_id))
+        wire.before("INSERT INTO daily_sales", lambda: _cancel_elsewhere(order_id, seconds))
         assert tick() == 1
     assert stored() != recomputed("UTC")
     assert tick() == 1
     assert stored() == recomputed("UTC")
 
 
-def _cancel_elsewhere(order_id: int) -> None:
+def _cancel_elsewhere(order_id: int, seconds: int) -> None:
     sql("UPDATE orders SET status = 'cancelled', last_sequence = 3 WHERE id = %(id)s", id=order_id)
-    statement = (
-        "INSERT INTO order_events (id, order_id, sequence, type) VALUES (gen_random_uuid(), %(id)s, 3, 'order.cancelled')"
+    sql(
+        "INSERT INTO order_events (id, order_id, sequence, type, occurred_at) SELECT gen_random_uuid(), %(id)s, 3,"
+        " 'order.cancelled', clock_timestamp() - make_interval(secs => %(seconds)s)",
+        id=order_id,
+        seconds=seconds,
     )
-    sql(statement, id=order_id)
+
+
+def test_an_order_cancelled_while_pending_changes_no_day() -> None:
+    """It was never sold; the same moment's cancelled sale is found."""
+    a_shop()
+    (yesterday,) = recent_days(1)
+    insert([Sample(noon(yesterday), "withdrawn"), Sample(noon(yesterday) + timedelta(hours=1), "cancelled")])
+    with reading() as session:
+        (change,) = queries.cancelled(session, noon(yesterday), noon(yesterday) + timedelta(hours=2))
+    assert change.settled_at == noon(yesterday) + timedelta(hours=1)
 
 
 def test_days_are_not_done_again_and_again_for_one_cancellation() -> None:
