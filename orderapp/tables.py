@@ -6,6 +6,7 @@ from typing import Any
 import click
 from flask import current_app
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 
@@ -26,4 +27,4 @@ def show(rows: Sequence[dict[str, Any]], *, as_json: bool, empty: str) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    return f"{value:.1f}" if isinstance(value, float) else str(value)
+    return f"{value:.1f}" if isinstance(value, float) else escape(str(value))
