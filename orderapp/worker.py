@@ -1,6 +1,7 @@
 """The Celery application: its settings, each with its reason, and the rules that hold for every task."""
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import structlog
@@ -11,7 +12,7 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderapp import filebroker, queues, schedule
+from orderapp import filebroker, incoming, queues, schedule
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -26,6 +27,10 @@ HEARTBEAT = 15
 
 # Seconds that a worker asked to stop waits for its running tasks; above every order task's limit.
 SOFT_SHUTDOWN = 12
+
+
+# What Python raises when a value is not what it was taken for; a lost connection is none of these.
+MESSAGE_FAULTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class OrderTask(Task):  # type: ignore[type-arg]
@@ -76,7 +81,7 @@ class OrderTask(Task):  # type: ignore[type-arg]
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, except that a message it cannot decode is dead-lettered instead of acknowledged."""
+    """Celery's consumer, except that a message it cannot take is dead-lettered; some would end it, others be lost."""
 
     class Blueprint(CeleryConsumer.Blueprint):  # type: ignore[misc, valid-type] # the stubs make it a variable
         """Celery's steps without native delayed delivery: 28 queues for a feature that this service never uses."""
@@ -85,10 +90,29 @@ class Consumer(CeleryConsumer):
             step for step in CeleryConsumer.Blueprint.default_steps if not str(step).endswith(":DelayedDelivery")
         ]
 
+    def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
+        """Return what takes each message from the broker."""
+        take = super().create_task_handler(*args, **kwargs)
+
+        def take_or_refuse(message: Any) -> Any:
+            fault = incoming.fault_of(message)
+            if fault is not None:
+                return self._refuse(message, fault)
+            try:
+                return take(message)
+            except MESSAGE_FAULTS as error:
+                # Something in its headers that nobody thought of; let through, it would end this worker and the next.
+                return self._refuse(message, repr(error), exc_info=error)
+
+        return take_or_refuse
+
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Keep the message where an operator can look at it."""
-        log.error("message refused", reason="cannot decode", fault=str(exc), content_type=str(message.content_type))
-        message.reject()
+        self._refuse(message, f"cannot decode: {exc}")
+
+    def _refuse(self, message: Any, fault: str, **more: Any) -> None:
+        log.error("message refused", reason=fault, content_type=str(message.content_type), **more)
+        message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined] # the stubs lack it
 
 
 def message_ids(task: str, ids: Any) -> list[int]:
