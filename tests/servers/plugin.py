@@ -1,6 +1,7 @@
 """pytest hooks: the servers' life, the environment, tests that need RabbitMQ, and what a failed test shows."""
 
 import os
+import signal
 from collections.abc import Generator
 from typing import Any
 
@@ -21,6 +22,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "settings(NAME=value): the service's variables for this test")
     workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
     config.stash[SERVERS] = RemoteServers(workerinput["servers"]) if workerinput else OwnServers()
+    if workerinput is None:
+        # CI ends a run by SIGTERM, which by itself would skip the end of the servers and the summary.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     forget_the_shell()
 
 

@@ -10,9 +10,11 @@ import pytest
 
 import config
 from tests.servers import debian
+from tests.servers.waiting import wait_until
 
 CONFTEST = """
 from tests.servers import debian
+from tests.servers.waiting import wait_until
 
 def nowhere():
     raise debian.MissingRabbitMQError("RabbitMQ is not installed")
@@ -25,6 +27,16 @@ TESTS = """
 def test_with_a_broker(broker): ...
 def test_with_a_node(private_node): ...
 def test_without(): ...
+"""
+
+
+ENDLESS = """
+from pathlib import Path
+import threading
+
+def test_endless(servers):
+    Path("began").touch()
+    threading.Event().wait(60)
 """
 
 
@@ -73,3 +85,20 @@ def test_a_policy_that_is_there_already_is_kept(tmp_path: Path) -> None:
     with debian.services_stay_down(policy):
         assert policy.read_text() == "theirs"
     assert policy.read_text() == "theirs"
+
+
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["plain", "xdist"])
+def test_a_run_that_is_asked_to_end_cleans_up_and_sums_up(tmp_path: Path, options: tuple[str, ...]) -> None:
+    """CI sends SIGTERM to a run that takes too long; databases on a foreign server would stay behind."""
+    (tmp_path / "test_it.py").write_text(ENDLESS)
+    (tmp_path / "conftest.py").write_text('pytest_plugins = ["tests.servers.plugin", "tests.servers.fixtures"]')
+    environment = {**os.environ, "PYTHONPATH": str(config.ROOT), "TMPDIR": str(tmp_path / "tmp")}
+    (tmp_path / "tmp").mkdir()
+    argv = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options]
+    with subprocess.Popen(argv, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as run:
+        wait_until((tmp_path / "began").exists, 60, "the endless test")
+        run.terminate()
+        printed, _ = run.communicate(timeout=60)
+    assert run.returncode != 0
+    assert "KeyboardInterrupt" in printed
+    assert list((tmp_path / "tmp").glob("orderapp-test-*")) == []
