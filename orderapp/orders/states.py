@@ -53,13 +53,14 @@ WHERE orders.status = 'processing' AND orders.task_id = CAST(:task_id AS uuid)
 ORDER BY orders.id FOR NO KEY UPDATE OF orders
 """)
 
-# last_sequence is counted in the statement that holds the row: reading max() first gave two writers one number.
+# last_sequence is counted in the statement that holds the row: reading max() first gave two writers one number. The ids
+# once more as a list: joined to the outcomes alone, a table of 10,000 orders was read from end to end.
 _SETTLE = text("""
 UPDATE orders SET status = outcome.status, total_amount = outcome.total_amount, failure_reason = CAST(outcome.reason AS jsonb),
     settled_at = clock_timestamp(), lease_until = NULL, rescue_at = NULL, last_sequence = last_sequence + 1
 FROM unnest(CAST(:ids AS bigint[]), CAST(:statuses AS text[]), CAST(:totals AS numeric[]), CAST(:reasons AS text[]))
     AS outcome(id, status, total_amount, reason)
-WHERE orders.id = outcome.id RETURNING orders.id, orders.last_sequence
+WHERE orders.id = outcome.id AND orders.id = ANY(:ids) RETURNING orders.id, orders.last_sequence
 """)
 
 _RELEASE = text("""

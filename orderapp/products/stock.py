@@ -17,12 +17,13 @@ FROM unnest(CAST(:product_ids AS bigint[]), CAST(:order_ids AS bigint[]), CAST(:
     AS m(product_id, order_id, delta)
 """)
 
+# The ids once more as a list: joined to the sums alone, a large catalogue was read from end to end.
 _APPLY = text("""
 UPDATE products SET stock = stock + moved.delta
 FROM (SELECT product_id, sum(delta) AS delta
       FROM unnest(CAST(:product_ids AS bigint[]), CAST(:deltas AS bigint[])) AS m(product_id, delta)
       GROUP BY product_id) AS moved
-WHERE products.id = moved.product_id
+WHERE products.id = moved.product_id AND products.id = ANY(:product_ids)
 """)
 
 
