@@ -1,0 +1,145 @@
+"""gunicorn: after the fork nobody shares a database connection, and the real server answers as the test client does."""
+
+import re
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.servers.processes import Process, Processes
+from tests.servers.waiting import wait_until
+from tests.sql import one, sql
+
+# Seconds for an answer on a busy machine.
+ANSWER = 20
+
+LISTENING = "0A"  # a socket's state in /proc/net/tcp
+
+
+def sockets(pid: int) -> set[str]:
+    """Return the inodes of the sockets that a process has open."""
+    found = set()
+    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed while we looked
+            match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
+            if match:
+                found.add(match[1])
+    return found
+
+
+def listeners() -> set[str]:
+    """Return the inodes of all TCP sockets that wait for connections; these a master and its workers share on purpose."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return {row[9] for row in rows if row[3] == LISTENING}
+
+
+def backends() -> list[int]:
+    """Return the server's processes that serve the application."""
+    statement = "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'orderapp'"
+    return [row.pid for row in sql(statement)]
+
+
+def both_workers_asked(web: Process) -> bool:
+    """Send one request on a connection of its own; tell whether each worker has been to the database by now."""
+    requests.get(f"{web.url}/api/orders/1/", timeout=ANSWER)
+    return len(web.children) == 2 and all(sockets(pid) - listeners() for pid in web.children) and len(backends()) >= 2
+
+
+@pytest.fixture
+def web(processes: Processes) -> Process:
+    """Start gunicorn with two workers, as the README does."""
+    return processes.web(WEB_WORKERS="2", WEB_THREADS="2").wait_ready()
+
+
+def test_after_the_fork_no_two_processes_share_a_connection(web: Process) -> None:
+    """Two processes on one socket would read each other's rows; the master, which loads the application, holds none."""
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
+
+    shared = listeners()
+    master, first, second = (sockets(pid) - shared for pid in (web.pid, *web.children))
+
+    assert master == set()
+    assert first
+    assert second
+    assert first & second == set()
+
+
+def test_a_worker_that_dies_is_replaced_by_one_with_connections_of_its_own(web: Process) -> None:
+    """The new one is forked from a master that has been running for a while."""
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
+    victim, survivor = web.children
+    held = sockets(survivor) - listeners()
+
+    web.kill(pid=victim)
+    wait_until(lambda: len(set(web.children) - {victim}) == 2, ANSWER, "a new worker")
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
+
+    (newcomer,) = set(web.children) - {survivor}
+    assert (sockets(newcomer) - listeners()) & held == set()
+    assert sockets(web.pid) - listeners() == set()
+
+
+def test_an_order_goes_through_the_real_server(web: Process) -> None:
+    """The document of the contract, over a real socket."""
+    product = one("INSERT INTO products (name, price) VALUES ('Lamp', 2.5) RETURNING id")
+    answer = requests.post(f"{web.url}/api/orders/", json={"items": [{"product_id": product, "quantity": 2}]}, timeout=ANSWER)
+    assert (answer.status_code, answer.headers["Location"]) == (201, "/api/orders/1/")
+    assert requests.get(web.url + answer.headers["Location"], timeout=ANSWER).json() == answer.json()
+
+
+def spoken(web: Process, request: bytes) -> bytes:
+    """Send raw bytes; returns the first line of the answer and what follows, until the server closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", int(web.url.rpartition(":")[2])), timeout=ANSWER) as connection:
+        connection.sendall(request)
+        answer = b""
+        with suppress(ConnectionResetError):
+            while b"\r\n\r\n" not in answer:
+                received = connection.recv(65536)
+                if not received:
+                    break
+                answer += received
+    return answer
+
+
+HEAD = b"POST /api/orders/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+ORDER = b'{"items": [{"product_id": 1, "quantity": 1}]}'
+
+
+def chunked(body: bytes, size: int = 8192) -> bytes:
+    """Return a body in chunks, its length unannounced."""
+    parts = [body[start : start + size] for start in range(0, len(body), size)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+
+
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+# What is sent, and the status of the answer.
+SPOKEN = {
+    "chunks": (CHUNKED + chunked(ORDER), b"201"),
+    "chunks at the limit": (CHUNKED + chunked(ORDER.ljust(65536)), b"201"),
+    "chunks above it": (CHUNKED + chunked(ORDER.ljust(65537)), b"413"),
+    "chunks far above it": (CHUNKED + chunked(ORDER.ljust(100_000)), b"413"),
+    "a body above the limit": (HEAD + b"Content-Length: 65537\r\n\r\n" + ORDER.ljust(65537), b"413"),
+    "a huge announcement": (HEAD + b"Content-Length: 99999999999\r\n\r\n", b"413"),
+    "no body": (HEAD + b"\r\n", b"400"),
+    "a length that is no number": (HEAD + b"Content-Length: x\r\n\r\n", b"400"),
+}
+
+
+def test_bodies_are_limited_however_they_come(web: Process) -> None:
+    """Whatever the real server makes of chunks and lengths, an order is stored by a 201 and by nothing else."""
+    sql("INSERT INTO products (name, price) VALUES ('Lamp', 2.5)")
+    for name, (said, status) in SPOKEN.items():
+        before = one("SELECT count(*) FROM orders")
+        assert spoken(web, said).split(b" ", 2)[1] == status, name
+        assert one("SELECT count(*) FROM orders") - before == (1 if status == b"201" else 0), name
+
+
+def test_a_stopped_server_leaves_no_connection_behind(web: Process) -> None:
+    """SIGTERM, the way an operator stops it."""
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
+    assert web.stop() == 0
+    wait_until(lambda: not backends(), ANSWER, "the end of the connections")
