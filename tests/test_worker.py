@@ -9,6 +9,7 @@ import structlog
 from celery import Celery
 from celery.exceptions import Reject
 from flask import Flask, current_app
+from kombu.message import Message
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -206,29 +207,31 @@ def test_a_task_for_one_subject_takes_one_id() -> None:
         message_ids(queues.WEBHOOKS_DELIVER, [7, 8])
 
 
-class AMessage:
-    """A broker's message that nobody can decode."""
-
-    content_type = "application/x-python-serialize"
+class AChannel:
+    """A channel to a broker that notes how a message ends."""
 
     def __init__(self) -> None:
-        """Remember what was said of it."""
-        self.said: list[tuple[str, bool]] = []
+        """Begin with nothing said."""
+        self.said: list[tuple[str, int, bool]] = []
 
-    def reject(self, requeue: bool = False) -> None:
+    def basic_reject(self, delivery_tag: int, requeue: bool) -> None:
         """Note a refusal."""
-        self.said.append(("reject", requeue))
+        self.said.append(("reject", delivery_tag, requeue))
 
-    def ack(self) -> None:
+    def basic_ack(self, delivery_tag: int, multiple: bool = False) -> None:
         """Note an acknowledgement."""
-        self.said.append(("ack", False))
+        self.said.append(("ack", delivery_tag, multiple))
 
 
-def test_a_message_that_cannot_be_decoded_is_dead_lettered_and_not_acknowledged() -> None:
+def test_a_message_that_cannot_be_decoded_is_dead_lettered_and_not_acknowledged(lines: Lines) -> None:
     """Celery would acknowledge it, and nobody would ever see it again."""
-    message = AMessage()
-    Consumer.on_decode_error(object.__new__(Consumer), message, ValueError("pickle"))
-    assert message.said == [("reject", False)]
+    channel = AChannel()
+    message = Message(b"?", delivery_tag=7, content_type="application/x-python-serialize", channel=channel)
+    consumer = object.__new__(Consumer)
+    consumer.connection_errors = ()
+    consumer.on_decode_error(message, ValueError("pickle"))
+    assert channel.said == [("reject", 7, False)]
+    assert [(line["event"], line["content_type"]) for line in lines()] == [("message refused", message.content_type)]
 
 
 def test_the_worker_uses_our_consumer_and_declares_no_delay_queues(app: Flask) -> None:
