@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -59,6 +60,11 @@ class Cluster:
         if done.returncode != 0:
             raise PostgresError(f"initdb failed:\n{done.stdout}{done.stderr}".rstrip())
         half.rename(self.data)
+
+    def tidy(self) -> None:
+        """Remove the socket's folder if it holds nothing else; the next start makes it again."""
+        with suppress(OSError):
+            self.socket.rmdir()
 
 
 def cluster_in(folder: Path) -> Cluster:

@@ -81,6 +81,8 @@ class EmbeddedPostgres:
                 except subprocess.TimeoutExpired:
                     continue
             self._server = None
+            if self.cluster is not None:
+                self.cluster.tidy()
         if self._owner is not None:
             self._owner.close()
             self._owner = None
