@@ -8,7 +8,6 @@ from typing import Any
 import click
 from flask import current_app
 from flask.cli import AppGroup
-from rich.markup import escape
 
 from orderapp import tables
 from orderapp.database import reading
@@ -77,7 +76,7 @@ def summarise(day: date, last: date | None) -> None:
 
 
 def _for_people(row: dict[str, Any]) -> dict[str, Any]:
-    best = ", ".join(f"{escape(one['name'])} ({one['units']})" for one in row["top_products"])
+    best = ", ".join(f"{one['name']} ({one['units']})" for one in row["top_products"])
     return row | {"top_products": best, "summarised_at": row["summarised_at"].strftime("%Y-%m-%d %H:%M %Z")}
 
 
