@@ -1,6 +1,6 @@
 """Door: ``flask outbox``."""
 
-from functools import partial
+from collections.abc import Callable
 
 import click
 import structlog
@@ -9,10 +9,12 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from orderapp import tables
-from orderapp.database import is_outage, reading
-from orderapp.errors import NotFoundError
+from orderapp.audit import terminal_actor
+from orderapp.database import LAST_ID, is_outage, reading
+from orderapp.errors import OrderAppError
 from orderapp.loop import StopSignal, run
 from orderapp.outbox import broker, parking, queries
+from orderapp.outbox.envelopes import Envelopes
 from orderapp.outbox.relaying import Relay
 from orderapp.queues import QUEUE_NAMES
 
@@ -31,15 +33,15 @@ outbox_cli = AppGroup("outbox", help="Messages on their way to the broker.")
 @click.option("--once", is_flag=True, help="Drain what is due and exit.")
 def relay(once: bool) -> None:
     """Publish what is due, until SIGTERM; any number may run side by side."""
+    stop = StopSignal()
+    stop.install()
     publisher = broker.publisher_for(current_app.extensions["settings"].celery_broker_url)
-    process = Relay(publisher, partial(broker.build_message, current_app.extensions["celery"]))
+    process = Relay(publisher, Envelopes(current_app.extensions["celery"]), stopping=stop.is_set)
     if once:
         _drain(process)
         return
-    stop = StopSignal()
-    stop.install()
     log.info("relay started", queues=list(QUEUE_NAMES))
-    run(partial(_step, process), stop)
+    run(Steps(process), stop)
     process.close()
     log.info("relay stopped")
 
@@ -50,24 +52,48 @@ def _drain(process: Relay) -> None:
         relayed += count
     process.close()
     with reading() as session:
-        left = sum(row["due"] for row in queries.status(session, QUEUE_NAMES))
-    click.echo(f"{relayed} message(s) relayed, {left} due left.")
+        left = sum(row["due"] for row in queries.status(session, QUEUE_NAMES) if row["queue"] in QUEUE_NAMES)
+    click.echo(f"{relayed - process.parked} message(s) relayed, {process.parked} parked, {left} due left.")
     if left:
         raise click.ClickException("The broker did not take everything; see the log above.")
 
 
-def _step(process: Relay) -> float:
-    try:
-        return 0 if process.relay_once() else POLL
-    except SQLAlchemyError as error:
-        if not is_outage(error):
-            log.exception("relay failed")
+class Steps:
+    """The relay's loop: calls ``relay_once``, says how long to wait, and words a fault once, however long it lasts."""
+
+    def __init__(self, process: Relay) -> None:
+        self._process = process
+        self._fault = ""
+
+    def __call__(self) -> float:
+        """Relay one window per queue; returns the seconds until the next call."""
+        if self._process.is_waiting:
+            return POLL
+        try:
+            pause = 0 if self._process.relay_once() else POLL
+        except Exception as error:  # noqa: BLE001
+            # The log's reader sees the bug. Going on is right: another queue, or the next row, may be fine.
+            self._note(error)
+            return OUTAGE_POLL
+        if self._fault:
+            log.info("relay goes on", after=self._fault)
+            self._fault = ""
+        return pause
+
+    def _note(self, error: Exception) -> None:
+        is_away = isinstance(error, SQLAlchemyError) and is_outage(error)
+        fault = "database unreachable" if is_away else f"{type(error).__name__}: {error}"
+        if fault == self._fault:
+            return
+        self._fault = fault
+        if is_away:
+            log.warning("database unreachable", fault=_first_line(error))
         else:
-            log.warning("database unreachable", fault=type(error).__name__)
-    except Exception:
-        # The log's reader sees the bug. Going on is right: another queue, or the next row, may be fine.
-        log.exception("relay failed")
-    return OUTAGE_POLL
+            log.error("relay failed", exc_info=error)
+
+
+def _first_line(error: Exception) -> str:
+    return str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
 
 
 @outbox_cli.command("status")
@@ -90,21 +116,23 @@ def parked(limit: int, as_json: bool) -> None:
 
 
 @outbox_cli.command("retry")
-@click.argument("message_ids", type=int, nargs=-1, required=True)
-def retry(message_ids: tuple[int, ...]) -> None:
+@click.argument("message_ids", type=click.IntRange(1, LAST_ID), nargs=-1, required=True)
+@click.option("--reason", help="Why, for the audit log.")
+def retry(message_ids: tuple[int, ...], reason: str | None) -> None:
     """Let the relay try parked messages again."""
-    click.echo(f"{_or_refuse(parking.retry_parked, message_ids)} message(s) due again.")
+    click.echo(f"{_or_refuse(parking.retry_parked, message_ids, reason)} message(s) due again.")
 
 
 @outbox_cli.command("discard")
-@click.argument("message_ids", type=int, nargs=-1, required=True)
-def discard(message_ids: tuple[int, ...]) -> None:
+@click.argument("message_ids", type=click.IntRange(1, LAST_ID), nargs=-1, required=True)
+@click.option("--reason", help="Why, for the audit log.")
+def discard(message_ids: tuple[int, ...], reason: str | None) -> None:
     """Delete parked messages for good."""
-    click.echo(f"{_or_refuse(parking.discard_parked, message_ids)} message(s) discarded.")
+    click.echo(f"{_or_refuse(parking.discard_parked, message_ids, reason)} message(s) discarded.")
 
 
-def _or_refuse(act: object, message_ids: tuple[int, ...]) -> int:
+def _or_refuse(act: Callable[[list[int], str, str | None], int], message_ids: tuple[int, ...], reason: str | None) -> int:
     try:
-        return act(list(message_ids))  # type: ignore[operator, no-any-return]
-    except NotFoundError as error:
+        return act(list(message_ids), terminal_actor(), reason)
+    except OrderAppError as error:
         raise click.ClickException(str(error)) from error

@@ -12,8 +12,7 @@ SELECT queue,
     count(*) FILTER (WHERE parked_at IS NOT NULL) AS parked,
     coalesce(extract(epoch FROM now() - min(available_at) FILTER (WHERE parked_at IS NULL AND available_at <= now())), 0)::float
         AS oldest_seconds
-FROM unnest(CAST(:queues AS text[])) AS q(name) LEFT JOIN outbox ON outbox.queue = q.name
-WHERE queue IS NOT NULL GROUP BY queue
+FROM outbox GROUP BY queue ORDER BY queue
 """)
 
 _PARKED = text("""
@@ -22,10 +21,13 @@ SELECT id, queue, task, subject_id, args, parked_at, error FROM outbox WHERE par
 
 
 def status(session: Session, queues: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return per queue how many messages are due, wait for later or are parked, and the age of the oldest due, in seconds."""
-    found = {row["queue"]: dict(row) for row in session.execute(_STATUS, {"queues": list(queues)}).mappings()}
+    """Return per queue how many messages are due, wait for later or are parked, and the age of the oldest due, in seconds.
+
+    A queue that only another version serves follows: nobody else would say that messages wait there.
+    """
+    found = {row["queue"]: dict(row) for row in session.execute(_STATUS).mappings()}
     nothing = {"due": 0, "later": 0, "parked": 0, "oldest_seconds": 0.0}
-    return [found.get(queue, {"queue": queue, **nothing}) for queue in queues]
+    return [found.pop(queue, {"queue": queue, **nothing}) for queue in queues] + list(found.values())
 
 
 def parked(session: Session, limit: int) -> list[dict[str, Any]]:

@@ -1,0 +1,63 @@
+"""Relays and brokers: most tests of relaying run on both brokers."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from orderapp.outbox.broker import Publisher, publisher_for
+from orderapp.outbox.envelopes import Envelopes
+from orderapp.outbox.relaying import Relay
+from tests.servers.rabbitmq import RabbitNode
+
+Logged = Callable[[], list[dict[str, Any]]]
+ARelay = Callable[..., Relay]
+
+
+@pytest.fixture(params=[pytest.param("rabbitmq", marks=pytest.mark.rabbitmq), "files"])
+def any_broker(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Return the URL of an empty broker; the test runs once on each kind."""
+    return str(request.getfixturevalue("broker")) if request.param == "rabbitmq" else f"filesystem://{tmp_path}/broker"
+
+
+@pytest.fixture
+def a_relay(app: Flask) -> Iterator[ARelay]:
+    """Return a maker of relays, for a broker's URL or for a publisher of the test's own."""
+    made: list[Relay] = []
+
+    def make(broker: str | Publisher, **options: Any) -> Relay:
+        publisher = publisher_for(broker) if isinstance(broker, str) else broker
+        made.append(Relay(publisher, Envelopes(app.extensions["celery"]), **options))
+        return made[-1]
+
+    yield make
+    for relay in made:
+        relay.close()
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Logged:
+    """Return what gives the lines of the outbox's log so far, as the fields they carry."""
+    room = "orderapp.outbox."
+    return lambda: [record.msg for record in caplog.records if record.name.startswith(room) and isinstance(record.msg, dict)]
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
+    """Give a RabbitMQ node that the tests of one module may freeze, starve and kill; each leaves it running."""
+    own = RabbitNode(tmp_path_factory.mktemp("node") / "rabbitmq")
+    try:
+        own.start()
+        yield own
+    finally:
+        own.destroy()
+
+
+@pytest.fixture
+def fragile(node: RabbitNode, request: pytest.FixtureRequest) -> Iterator[str]:
+    """Give the URL of a virtual host of this test's own on the node that it may break."""
+    name = request.node.name
+    yield node.create_vhost(name)
+    node.delete_vhost(name)
