@@ -34,8 +34,25 @@ def connect(url: str) -> Connection:
 def take(url: str, queue: str = "orders") -> list[Taken]:
     """Take all that waits in a queue."""
     with connect(url) as connection:
-        bound = Queue(queue)(connection.default_channel)
-        return [_read(message) for message in iter(lambda: bound.get(no_ack=True, accept=["json"]), None)]
+        channel: Any = connection.default_channel
+        bound = Queue(queue)(channel)
+        messages: list[Any] = []
+        while (message := bound.get(no_ack=True, accept=["json"])) is not None:
+            messages.append(message)
+            if not url.startswith("filesystem"):
+                messages += _stream(channel, queue)
+        return [_read(message) for message in messages]
+
+
+def _stream(channel: Any, queue: str) -> list[Any]:
+    """Take what a queue says it holds, without a round trip for each: one by one, 20,000 take a minute."""
+    messages: list[Any] = []
+    count = channel.queue_declare(queue, passive=True).message_count
+    tag = channel.basic_consume(queue, no_ack=True, callback=lambda raw: messages.append(channel.message_to_python(raw)))
+    while len(messages) < count:
+        channel.connection.drain_events(timeout=10)
+    channel.basic_cancel(tag)
+    return messages
 
 
 def taken_ids(url: str, queue: str = "orders") -> list[int]:
