@@ -23,9 +23,7 @@ def gone(condition: Callable[[], bool]) -> None:
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_relay_killed_in_a_window_leaves_its_rows(
-    processes: Processes, broker: str, a_relay: ARelay, point: str
-) -> None:
+def test_a_relay_killed_in_a_window_leaves_its_rows(processes: Processes, broker: str, a_relay: ARelay, point: str) -> None:
     """At worst a second copy of a message, never none: tasks are written for that."""
     put_many(range(1, 301), task=WEBHOOKS_DELIVER)
     doomed = processes.start("relay", "python", "-m", "tests.outbox.doomed_relay", point)
