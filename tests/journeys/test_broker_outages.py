@@ -10,6 +10,7 @@ import requests
 
 from tests.journeys.world import World
 from tests.servers.rabbitmq import RabbitNode
+from tests.servers.waiting import wait_until
 
 log = logging.getLogger(__name__)
 
@@ -17,6 +18,9 @@ pytestmark = pytest.mark.rabbitmq
 
 # Times the median with the broker up, plus milliseconds: relay and workers share the two cores with the measurement.
 SLOWER, ALLOWANCE = 2, 15
+
+# The relay's words at the first failure of an outage.
+UNREACHABLE = "broker unreachable, messages wait in the outbox"
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +59,12 @@ def _place_measured(shop: World, count: int) -> tuple[list[int], list[float]]:
 def _sleep_through(shop: World, count: int, fall: Callable[[], None], rise: Callable[[], None]) -> None:
     """Place orders with the broker up and down; the two medians are alike and everything settles after its return."""
     well, normal = _place_measured(shop, count)
+    shop.wait_settled(well)
+    noticed = shop.relay.text.count(UNREACHABLE)
     fall()
     try:
+        well.append(shop.place({shop.product(): 1}))  # so that the relay tries
+        wait_until(lambda: shop.relay.text.count(UNREACHABLE) > noticed, 15, f"{UNREACHABLE!r} from the relay")
         ids, times = _place_measured(shop, count)
         slept = shop.statuses(ids)
     finally:
