@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from amqp.exceptions import ConsumerCancelled
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
@@ -21,6 +22,9 @@ log = structlog.get_logger(__name__)
 # Seconds that a task waits for a database that is away before its message goes back; a restart takes one or two. Settling
 # may wait 3 of its own and the last connection attempt takes 3: in all that stays below the 10 s of an order task's limit.
 OUTAGE_PATIENCE = 4
+
+# Seconds between two looks for a consumer that the broker has cancelled; no message is lost meanwhile, it only waits.
+CANCEL_CHECK = 2
 
 # Seconds. A connection whose broker is gone without a farewell is noticed after this time.
 HEARTBEAT = 15
@@ -89,6 +93,21 @@ class Consumer(CeleryConsumer):
         default_steps = [  # noqa: RUF012 - as Celery declares it
             step for step in CeleryConsumer.Blueprint.default_steps if not str(step).endswith(":DelayedDelivery")
         ]
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Look now and then whether the broker still delivers."""
+        super().register_with_event_loop(hub)
+        hub.timer.call_repeatedly(CANCEL_CHECK, self.notice_cancelled)
+
+    def notice_cancelled(self) -> None:
+        """Begin anew when the broker has cancelled a consumer, as it does when its queue is deleted. Raises ConsumerCancelled.
+
+        Celery does so by itself, but for the first 0.1 s after each connect, when it drops the news: that worker would
+        wait for ever for messages that nobody sends it.
+        """
+        delivered_to = getattr(self.task_consumer.channel, "callbacks", None)  # the file broker has none and cancels nobody
+        if delivered_to is not None and not set(self.task_consumer._active_tags.values()) <= set(delivered_to):  # noqa: SLF001
+            raise ConsumerCancelled("a queue was deleted")
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return what takes each message from the broker."""
