@@ -1,0 +1,3 @@
+"""The accounts room: users, their passwords, their sessions, the limits of their logins."""
+
+NAME, PASSWORD = "alice", "correct horse battery"

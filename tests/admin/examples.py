@@ -1,0 +1,96 @@
+"""Tables with something in every one of them, and a request for every endpoint of the panel."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from orderapp.orders.cancelling import cancel_order
+from orderapp.orders.processing import process_orders
+from orderapp.products.editing import archive_product, create_product
+from tests.orders.examples import a_task, placed
+from tests.sql import one, sql
+
+# What a stranger may have typed where only words belong.
+SCRIPT = "<script>alert('x')</script>"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """The ids of what ``fill`` made."""
+
+    product: int
+    archived: int
+    pending: int
+    confirmed: int
+    failed: int
+    cancelled: int
+    parked: int
+    delivery: int
+
+
+def fill() -> Rows:
+    """Make a product on sale and one archived, an order of each outcome, a parked message, a delivery that was given up."""
+    product = create_product(SCRIPT, Decimal("2.50"), 10)
+    archived = create_product("Old lamp", Decimal(1), 0)
+    archive_product(archived, "cli:me")
+    confirmed, failed, cancelled = (placed((product, units), reference=SCRIPT) for units in (2, 11, 3))
+    process_orders([confirmed, failed, cancelled], a_task())
+    cancel_order(cancelled, "cli:me", SCRIPT)
+    pending = placed((product, 1), reference="PO-7")
+    sql("UPDATE webhook_deliveries SET state = 'exhausted', attempt = 10, finished_at = clock_timestamp()")
+    delivery = one("SELECT id FROM webhook_deliveries WHERE order_id = %(id)s", id=confirmed)
+    columns = "delivery_id, attempt, started_at, duration_ms, error"
+    sql(f"INSERT INTO webhook_attempts ({columns}) VALUES (%(id)s, 1, now(), 5, %(x)s)", id=delivery, x=SCRIPT)
+    parked = one("SELECT id FROM outbox WHERE subject_id = %(id)s AND task = 'orders.process'", id=pending)
+    sql("UPDATE outbox SET parked_at = now(), error = %(x)s WHERE id = %(id)s", id=parked, x=SCRIPT)
+    return Rows(product, archived, pending, confirmed, failed, cancelled, parked, delivery)
+
+
+@dataclass(frozen=True)
+class Request:
+    """How one endpoint is asked: its path, and the forms that change something there."""
+
+    path: str
+    forms: tuple[dict[str, Any], ...] = field(default=())
+
+
+def requests_for(rows: Rows) -> dict[str, Request]:
+    """Return a request for every endpoint but the login's and the static files'. A new endpoint needs an entry here."""
+    products, orders = "/admin/products/", "/admin/orders/"
+    return {
+        "admin.index": Request("/admin/"),
+        "panel.log_out": Request("/admin/logout/", ({},)),
+        "admin_orders.index_view": Request(orders),
+        "admin_orders.details_view": Request(f"{orders}details/?id={rows.confirmed}"),
+        "admin_orders.action_view": Request(
+            f"{orders}action/",
+            (
+                {"action": "cancel", "rowid": rows.confirmed},
+                {"action": "retry", "rowid": rows.failed},
+                {"action": "resend", "rowid": rows.cancelled},
+            ),
+        ),
+        "admin_items.index_view": Request("/admin/items/"),
+        "admin_products.index_view": Request(products),
+        "admin_products.details_view": Request(f"{products}details/?id={rows.product}"),
+        "admin_products.create_view": Request(f"{products}new/", ({"name": "Lamp", "price": "3.00", "stock": "4"},)),
+        "admin_products.edit_view": Request(f"{products}edit/?id={rows.product}", ({"name": "Lamp", "price": "3.00"},)),
+        "admin_products.restock_view": Request(
+            f"{products}restock/?id={rows.product}", ({"quantity": "5", "reason": "found"},)
+        ),
+        "admin_products.action_view": Request(
+            f"{products}action/",
+            ({"action": "archive", "rowid": rows.product}, {"action": "unarchive", "rowid": rows.archived}),
+        ),
+        "admin_deliveries.index_view": Request("/admin/deliveries/"),
+        "admin_deliveries.action_view": Request("/admin/deliveries/action/", ({"action": "resend", "rowid": rows.delivery},)),
+        "admin_parked.index_view": Request("/admin/parked/"),
+        "admin_parked.action_view": Request(
+            "/admin/parked/action/",
+            (
+                {"action": "discard", "rowid": rows.parked, "reason": "a test"},
+                {"action": "retry", "rowid": rows.parked, "reason": "a test"},
+            ),
+        ),
+        "admin_audit.index_view": Request("/admin/audit/"),
+    }
