@@ -14,7 +14,7 @@ run: $(STAMP)
 	@.venv/bin/python -m orderapp.local
 
 test: $(STAMP)
-	@.venv/bin/pytest
+	@.venv/bin/pytest -n 2
 
 lint: $(STAMP)
 	@.venv/bin/ruff check && .venv/bin/ruff format --check

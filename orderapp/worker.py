@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
-from amqp.exceptions import ConsumerCancelled
+from amqp.exceptions import ConsumerCancelled, NotFound
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
@@ -23,8 +23,9 @@ log = structlog.get_logger(__name__)
 # may wait 3 of its own and the last connection attempt takes 3: in all that stays below the 10 s of an order task's limit.
 OUTAGE_PATIENCE = 4
 
-# Seconds between two looks for a consumer that the broker has cancelled; no message is lost meanwhile, it only waits.
-CANCEL_CHECK = 2
+# Seconds between two looks for a consumer that the broker has forgotten, and the longest that it may take to answer; no
+# message is lost meanwhile, it only waits.
+CONSUMER_CHECK = 5
 
 # Seconds. A connection whose broker is gone without a farewell is noticed after this time.
 HEARTBEAT = 15
@@ -97,17 +98,28 @@ class Consumer(CeleryConsumer):
     def register_with_event_loop(self, hub: Any) -> None:
         """Look now and then whether the broker still delivers."""
         super().register_with_event_loop(hub)
-        hub.timer.call_repeatedly(CANCEL_CHECK, self.notice_cancelled)
+        connection: Any = self.connection
+        if connection.transport.driver_type == "amqp":  # files forget nobody
+            hub.timer.call_repeatedly(CONSUMER_CHECK, self.notice_lost_consumers)
 
-    def notice_cancelled(self) -> None:
-        """Begin anew when the broker has cancelled a consumer, as it does when its queue is deleted. Raises ConsumerCancelled.
+    def notice_lost_consumers(self) -> None:
+        """Begin anew when a queue of ours has no consumer although we are one. Raises ConsumerCancelled.
 
-        Celery does so by itself, but for the first 0.1 s after each connect, when it drops the news: that worker would
-        wait for ever for messages that nobody sends it.
+        When a queue is deleted the broker tells its consumers, but Celery drops the news in the first 0.1 s after a connect,
+        and RabbitMQ does not always tell when a quorum queue is declared anew at once. Such a worker would wait for ever.
         """
-        delivered_to = getattr(self.task_consumer.channel, "callbacks", None)  # the file broker has none and cancels nobody
-        if delivered_to is not None and not set(self.task_consumer._active_tags.values()) <= set(delivered_to):  # noqa: SLF001
-            raise ConsumerCancelled("a queue was deleted")
+        connection: Any = self.connection
+        with connection.connection.transport.having_timeout(CONSUMER_CHECK):  # one that does not answer is one to leave, too
+            probe = connection.channel()  # of its own: a missing queue closes it
+            for queue in self.task_consumer.queues:  # type: ignore[attr-defined] # the stubs lack it
+                try:
+                    count = probe.queue_declare(queue.name, passive=True).consumer_count
+                except NotFound:
+                    count = 0
+                if count == 0:
+                    log.warning("the broker has forgotten this consumer", queue=queue.name)
+                    raise ConsumerCancelled(f"{queue.name} has no consumer")
+            probe.close()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return what takes each message from the broker."""
