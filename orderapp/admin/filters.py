@@ -27,6 +27,14 @@ class Filter:
         """Return what was asked for, as it came."""
         return request.args.get(self.name, "").strip()
 
+    @property
+    def shown(self) -> str:
+        """Return what the field shows: of a date, which the browser refuses to show when it is none, only a date."""
+        try:
+            return self.raw if self.kind != "date" or self.read() else ""
+        except ValueError:
+            return ""
+
     def read(self) -> Any:
         """Return the value to search for, None without one. Raises ValueError saying what is wrong with it."""
         if not self.raw:

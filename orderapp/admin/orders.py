@@ -69,7 +69,9 @@ class OrdersView(PageView):
 
     def fits(self, row: Row[Any], name: str) -> bool:
         """Offer what can work in this status."""
-        return row.status in {"cancel": {"pending", "confirmed"}, "retry": {"failed"}}.get(name, STATUSES)
+        if name == "resend":
+            return row.settled_at is not None and not row.webhook_sent
+        return row.status in {"cancel": {"pending", "confirmed"}, "retry": {"failed"}}[name]
 
     def more(self, row: Row[Any]) -> dict[str, Any]:
         """Add its lines, history, movements and deliveries."""
