@@ -1,0 +1,27 @@
+"""A gunicorn worker is killed after the order was stored, before its client heard of it."""
+
+import pytest
+import requests
+
+from tests.crashes.doom import Doom
+from tests.journeys.world import World
+
+pytestmark = pytest.mark.rabbitmq
+
+
+def test_an_order_whose_client_heard_nothing_is_settled_all_the_same(world: World, doom: Doom) -> None:
+    """The client sees a broken connection; the order exists once, whole, and goes its way. The next POST is answered."""
+    started = world.processes
+    world.start(web=doom.web("web: after the commit, before the response"), relay=started.relay(), worker=started.worker())
+    lamp = world.product(stock=10)
+    with pytest.raises(requests.ConnectionError):
+        world.send({lamp: 3})
+    doom.wait()
+    order_ids = [order_id for (order_id,) in world.rows("SELECT id FROM orders")]
+    assert len(order_ids) == 1
+    order_ids.append(world.place({lamp: 4}))
+    world.wait_settled(order_ids)
+    world.check()
+
+    assert world.statuses(order_ids) == {"confirmed"}
+    assert world.value("SELECT stock FROM products WHERE id = %s", lamp) == 3
