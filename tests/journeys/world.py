@@ -42,13 +42,18 @@ INSERT INTO stock_movements (product_id, delta, kind) SELECT id, stock, 'opening
 """
 
 # What waiting until the leases and timers run out does.
+# Locked by id first, as the product locks: in the order of the table they would deadlock with a settling worker.
 _HURRY_ORDERS = """
+WITH open AS MATERIALIZED (
+    SELECT id FROM orders WHERE status IN ('pending', 'processing') ORDER BY id FOR NO KEY UPDATE)
 UPDATE orders SET rescue_at = now(), lease_until = CASE WHEN lease_until IS NOT NULL THEN now() END
-WHERE status IN ('pending', 'processing')
+FROM open WHERE orders.id = open.id AND status IN ('pending', 'processing')
 """
 _HURRY_DELIVERIES = """
+WITH open AS MATERIALIZED (
+    SELECT id FROM webhook_deliveries WHERE state = 'pending' AND due_at <= now() ORDER BY id FOR NO KEY UPDATE)
 UPDATE webhook_deliveries SET rescue_at = now(), lease_until = CASE WHEN lease_until IS NOT NULL THEN now() END
-WHERE state = 'pending' AND due_at <= now()
+FROM open WHERE webhook_deliveries.id = open.id AND state = 'pending'
 """
 
 
