@@ -1,5 +1,6 @@
 """The one way to the database: one transaction per act, reads without a trace, outages told from faults."""
 
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -176,14 +177,18 @@ def test_a_living_connection_is_used_again_without_asking_the_server() -> None:
     assert len(wire.said) == 1
 
 
-def test_forgetting_connections_leaves_the_parents_alone() -> None:
-    """After a fork the copies are dropped without a word on the wire."""
+def test_a_fork_that_forgets_its_connections_leaves_the_parents_alone() -> None:
+    """A goodbye from the child would end the parent's session on the server; a use would mix their answers."""
     with reading() as session:
         parents = backend(session)
+    child = os.fork()
+    if child == 0:
         forget_connections()
-        assert backend(session) == parents
+        with reading() as session:
+            os._exit(7 if backend(session) != parents else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     with reading() as session:
-        assert backend(session) != parents
+        assert backend(session) == parents
 
 
 def test_an_act_whose_connection_dies_is_an_outage_and_leaves_nothing(a_product: Callable[..., int]) -> None:

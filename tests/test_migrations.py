@@ -19,7 +19,8 @@ from orderapp.orders.processing import process_orders
 from orderapp.products.editing import create_product
 from tests.orders.examples import TASK, ledger_is_right, placed, statuses
 from tests.servers.postgres import migrate
-from tests.sql import one, sql
+from tests.servers.waiting import wait_until
+from tests.sql import holding, one, sql
 
 OURS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'S', 'v')"
 LIMITS = """SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
@@ -141,12 +142,15 @@ def test_migrating_twice_changes_nothing() -> None:
 
 
 def test_two_migrations_at_once_run_one_after_the_other(unmigrated: str) -> None:
-    """Two containers start together: the second finds nothing to do."""
-    with ThreadPoolExecutor(2) as pool:
-        for done in [pool.submit(migrate, unmigrated) for _ in range(2)]:
-            done.result(60)
+    """Two containers start together: the second waits for the first, which holds this lock, before it looks."""
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    with ThreadPoolExecutor() as pool:
+        with holding("SELECT pg_advisory_lock(hashtext('orderapp migrations'))"):
+            second = pool.submit(migrate, unmigrated)
+            wait_until(lambda: sql(waiting), 60, "the second migration to wait")
+            assert sql(OURS) == []
+        second.result(60)
     assert one("SELECT count(*) FROM alembic_version") == 1
-    assert one("SELECT count(*) FROM api_clients") == 1
 
 
 @pytest.mark.usefixtures("unmigrated")

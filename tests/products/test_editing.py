@@ -176,7 +176,8 @@ def test_seeding_leaves_a_product_that_has_an_examples_id(a_product: AProduct) -
 
 def test_two_seeders_at_once_make_one_set(app: Flask) -> None:
     """Two containers start together."""
-    assert sum(at_once(app, *[lambda: seed_products(10)] * 4)) == 10
+    seed_products()
+    assert sum(at_once(app, *[lambda: seed_products(10)] * 4)) == 8
     assert one("SELECT count(*) FROM products") == 10
 
 
