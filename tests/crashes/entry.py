@@ -74,8 +74,10 @@ def kill_who_confirms(order_id: int) -> None:
     events.subscribe(app, listener)
 
 
+celery = app.extensions["celery"]
 if os.environ.get("KILL_POINT"):
     arm(os.environ["KILL_POINT"], Path(os.environ["KILL_MARKER"]))
+    # Celery waits 10 s for a dead process's result before it gives the message back; nothing here depends on how long.
+    celery.conf.worker_lost_wait = 1
 if os.environ.get("KILL_ORDER"):
     kill_who_confirms(int(os.environ["KILL_ORDER"]))
-celery = app.extensions["celery"]

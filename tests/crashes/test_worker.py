@@ -1,10 +1,15 @@
 """The process that works on orders is killed at each point of its way; another run takes over, effects happen once."""
 
+import logging
+import time
+
 import pytest
 
 from tests.crashes.doom import Doom
 from tests.journeys.world import World
 from tests.servers.waiting import wait_until
+
+log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -72,7 +77,9 @@ def test_a_killed_worker_gives_back_what_it_had_fetched(shop: World) -> None:
     order_ids = shop.place_many([{lamp: 1}] * 200)
     wait_until(lambda: shop.open_orders() < 200, 20, "the worker to be at it")
     doomed.kill(pid=doomed.pid)
+    began = time.monotonic()
     wait_until(lambda: not doomed.children, 20, "the end of the orphaned pool")
+    log.info("the pool outlived its killed parent for %.1f s", time.monotonic() - began)
 
     successor = shop.processes.worker()
     wait_until(shop.outbox_is_empty, 20, "the relay")
