@@ -9,6 +9,7 @@ from amqp.exceptions import ConsumerCancelled, NotFound
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
+from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
@@ -108,18 +109,14 @@ class Consumer(CeleryConsumer):
         When a queue is deleted the broker tells its consumers, but Celery drops the news in the first 0.1 s after a connect,
         and RabbitMQ does not always tell when a quorum queue is declared anew at once. Such a worker would wait for ever.
         """
+        if worker_state.should_stop is not None or worker_state.should_terminate is not None:
+            return  # it has cancelled them itself and finishes its tasks
         connection: Any = self.connection
         with connection.connection.transport.having_timeout(CONSUMER_CHECK):  # one that does not answer is one to leave, too
-            probe = connection.channel()  # of its own: a missing queue closes it
             for queue in self.task_consumer.queues:  # type: ignore[attr-defined] # the stubs lack it
-                try:
-                    count = probe.queue_declare(queue.name, passive=True).consumer_count
-                except NotFound:
-                    count = 0
-                if count == 0:
+                if _consumers_of(queue.name, connection) == 0:
                     log.warning("the broker has forgotten this consumer", queue=queue.name)
                     raise ConsumerCancelled(f"{queue.name} has no consumer")
-            probe.close()
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return what takes each message from the broker."""
@@ -144,6 +141,17 @@ class Consumer(CeleryConsumer):
     def _refuse(self, message: Any, fault: str, **more: Any) -> None:
         log.error("message refused", reason=fault, content_type=str(message.content_type), **more)
         message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined] # the stubs lack it
+
+
+def _consumers_of(queue: str, connection: Any) -> int:
+    probe = connection.channel()  # of its own: a missing queue closes it
+    try:
+        return int(probe.queue_declare(queue, passive=True).consumer_count)
+    except NotFound:
+        return 0
+    finally:
+        if probe.is_open:
+            probe.close()
 
 
 def message_ids(task: str, ids: Any) -> list[int]:
