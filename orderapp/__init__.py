@@ -18,6 +18,8 @@ from orderapp.accounts import guard
 from orderapp.accounts import models as accounts_models
 from orderapp.admin import panel
 from orderapp.admin import routes as admin_routes
+from orderapp.monitoring import cli as monitoring_cli
+from orderapp.monitoring import models as monitoring_models
 from orderapp.monitoring import routes as monitoring_routes
 from orderapp.orders import cli as orders_cli
 from orderapp.orders import events as order_events
@@ -38,7 +40,7 @@ from orderapp.webhooks import models as webhooks_models
 from orderapp.webhooks import tasks as webhooks_tasks  # noqa: F401
 
 # Imported here whether used or not: migrations compare the database with every table, and `flask shell` offers them.
-_MODELS = (accounts_models, orders_models, outbox_models, products_models, reports_models, webhooks_models)
+_MODELS = (accounts_models, monitoring_models, orders_models, outbox_models, products_models, reports_models, webhooks_models)
 
 # 64 KiB hold 100 items several times over; more is a mistake or an attack.
 MAX_BODY = 64 * 1024
@@ -92,6 +94,7 @@ def _open_doors(app: Flask) -> None:
     app.register_blueprint(admin_routes.blueprint)
     panel.init_app(app)
     app.cli.add_command(reports_cli.reports_cli)
+    app.cli.add_command(monitoring_cli.audit)
     for commands in (
         products_cli.products_cli,
         outbox_cli.outbox_cli,
