@@ -35,6 +35,7 @@ def holding(statement: str, **values: Any) -> Iterator[Any]:
         with connection.cursor() as cursor:
             cursor.execute(statement, values)
             yield cursor
+        connection.rollback()  # and not close() alone: the server notices that some time later, and holds the locks till then
     finally:
         connection.close()
 
