@@ -3,8 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 
+from orderapp.accounts import passwords
 from tests.admin.examples import Rows, fill
 from tests.admin.visitors import PEOPLE, Visitor, create_people
 from tests.servers.receiver import SECRET
@@ -30,8 +32,12 @@ def rows(app: Flask) -> Rows:
 
 
 @pytest.fixture
-def visit(app: Flask) -> Callable[[str], Visitor]:
-    """Return a maker of visitors: ``visit("operator")`` is logged in, ``visit("")`` is not."""
+def visit(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Visitor]:
+    """Return a maker of visitors: ``visit("operator")`` is logged in, ``visit("")`` is not.
+
+    Their passwords are hashed cheaply: hundreds of logins at 64 MiB each would be most of this folder's time.
+    """
+    monkeypatch.setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=64, parallelism=1))
     create_people()
 
     def make(role: str = "") -> Visitor:

@@ -1,15 +1,18 @@
 """The broker is away, frozen, starved or lost on the way: rows wait, nothing is counted, everything leaves afterwards."""
 
+import select
 import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from orderapp.outbox.breaker import FIRST_WAIT
 from orderapp.outbox.broker import AmqpPublisher
+from orderapp.outbox.envelopes import Envelopes
 from orderapp.outbox.relaying import WINDOW_TIME, Relay
-from orderapp.queues import WEBHOOKS_DELIVER
+from orderapp.queues import TASKS, WEBHOOKS_DELIVER
 from tests.outbox.conftest import ARelay, Logged
 from tests.outbox.consumer import take, taken_ids
 from tests.outbox.fakes import FakePublisher, fails
@@ -123,6 +126,19 @@ def test_a_broker_that_swallows_everything_is_an_outage_after_the_deadline(
     assert events(logged) == [UNREACHABLE, "broker is back"]
 
 
+def test_the_deadline_of_a_window_is_the_callers(fragile: str, node: RabbitNode, app: Flask) -> None:
+    """Not that of the socket: a second try in a window has less time left."""
+    publisher = AmqpPublisher(fragile)
+    publisher.open()
+    message = Envelopes(app.extensions["celery"])(TASKS[WEBHOOKS_DELIVER], [[1]], {}, (1,))
+    node.pause()
+    try:
+        took = timed(lambda: publisher.publish([message], time.monotonic() + 0.5))
+        assert 0.4 < took < 0.5 + GRACE
+    finally:
+        node.resume()
+
+
 def test_a_memory_alarm_is_an_outage(a_relay: ARelay, fragile: str, node: RabbitNode, logged: Logged) -> None:
     """RabbitMQ then takes connections and declarations, but reads no messages."""
     relay = a_relay(fragile)
@@ -150,9 +166,12 @@ def test_a_connection_lost_while_idle_costs_no_window(a_relay: ARelay, fragile: 
     relay = a_relay(publisher)
     put(1)
     assert relay.relay_once() == 1
-    node.ctl("close_all_connections", "test")
+    connection = publisher._connection
+    node.ctl("close_all_connections", "--global", "test")
+    wait_until(lambda: select.select([connection.transport.sock], [], [], 0)[0], 10, "the farewell")  # type: ignore[union-attr]
     put(2)
     assert relay.relay_once() == 1
+    assert publisher._connection is not connection
     assert taken_ids(fragile) == [1, 2]
     assert logged() == []
 
