@@ -37,7 +37,8 @@ def test_a_relay_killed_in_a_window_leaves_its_rows(processes: Processes, broker
 
     copies = Counter(taken_ids(broker, "webhooks"))
     assert set(copies) == set(range(1, 301))
-    assert set(copies.values()) == {1 if point == "claimed" else 2}
+    # What was sent and not yet read may die with its connection: the broker owes a copy only for what it confirmed.
+    assert set(copies.values()) <= {"claimed": {1}, "sent": {1, 2}, "confirmed": {2}}[point]
 
 
 def test_relays_killed_again_and_again_under_load_lose_nothing(

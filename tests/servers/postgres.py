@@ -19,6 +19,9 @@ import config
 # What a power cut could lose is of no interest in a server that is deleted after the run.
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
 
+# Bytes; deleting few rows takes 1 ms, truncating all tables 22, but what was deleted stays in the files and in the plans.
+SMALL = 1_000_000
+
 # Seconds; the migrations take 2 on an idle core.
 MIGRATE = 120
 
@@ -141,11 +144,21 @@ def clean(url: str) -> None:
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
         cursor.execute(
-            "SELECT string_agg(format('%I', relname), ', ') FROM pg_class WHERE relkind = 'r'"
+            "SELECT array_agg(format('%I', relname)), sum(pg_relation_size(oid)), current_setting('is_superuser')::bool"
+            " FROM pg_class WHERE relkind = 'r'"
             " AND relnamespace = 'public'::regnamespace AND relname NOT IN ('alembic_version', 'api_clients')"
         )
-        (tables,) = cursor.fetchone()
-        cursor.execute(f"TRUNCATE {tables} RESTART IDENTITY CASCADE; DELETE FROM api_clients WHERE name <> 'anonymous'")
+        tables, size, superuser = cursor.fetchone()
+        if superuser and size < SMALL:
+            deletes = ";".join(f"DELETE FROM {table}" for table in tables)
+            cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
+        else:
+            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+        cursor.execute("DELETE FROM api_clients WHERE name <> 'anonymous'")
+        cursor.execute(
+            "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
+            " WHERE seqrelid <> pg_get_serial_sequence('api_clients', 'id')::regclass"
+        )
 
 
 def _text(url: URL) -> str:
