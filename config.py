@@ -4,20 +4,29 @@
 reported at once. With DATABASE_URL and CELERY_BROKER_URL unset, commands join the embedded stack that ``make run`` holds open.
 """
 
-import base64
 import fcntl
 import json
-import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from zoneinfo import ZoneInfo
 
-from environs import EnvError, EnvValidationError, FileAwareEnv
-from marshmallow import ValidationError
+from environs import EnvError
 from marshmallow.validate import Length, OneOf, Range, Regexp
+
+from config_kinds import (
+    AMQP,
+    BROKERS,
+    POSTGRES,
+    Setting,
+    SettingsError,
+    Sources,
+    fault_of,
+    signing_secret,
+    sources_with,
+    timezone,
+    url,
+)
 
 VERSION = "0.1.0"
 
@@ -35,97 +44,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # 32 characters of a random hex or base64 string are at least 128 bits, the usual floor for a signing key.
 SHORTEST_SECRET = 32
 
-# Standard Webhooks asks for keys of 24 to 64 bytes: below, they can be guessed; above, HMAC-SHA256 hashes them down anyway.
-SHORTEST_SIGNING_KEY, LONGEST_SIGNING_KEY = 24, 64
-
-
-class SettingsError(Exception):
-    """The settings have faults; the message is a table of all of them."""
-
-    def __init__(self, faults: list[tuple[str, str, str]]) -> None:
-        """Take the faults as (variable, fault, remedy)."""
-        self.faults = faults
-        name, fault = (max(len(row[column]) for row in faults) for column in (0, 1))
-        rows = "\n".join(f"  {a:<{name}}  {b:<{fault}}  {c}" for a, b, c in faults)
-        super().__init__(f"The service cannot start: {len(faults)} setting(s) to mend.\n{rows}")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One setting: how it is read, what it is without the variable, why it exists, how to mend it."""
-
-    name: str
-    kind: str
-    default: Any
-    reason: str
-    remedy: str
-    validate: Callable[[Any], Any] | None = None
-
-    @property
-    def default_text(self) -> str:
-        """Return the default as one would write it in ``.env``; empty when there is none."""
-        if self.default is None or self.default == []:
-            return ""
-        return str(self.default).lower() if isinstance(self.default, bool) else str(self.default)
-
-    def read(self, sources: "Sources") -> Any:
-        """Return the parsed value; a blank variable counts as unset. Raises EnvError or ValueError."""
-        env = sources(self.name)
-        raw = env.str(self.name, None)
-        if raw is None or not raw.strip():
-            return self.default
-        parse: Any = env.str if self.kind == "url" else getattr(env, self.kind)
-        return parse(self.name, validate=self.validate)
-
-
-Sources = Callable[[str], FileAwareEnv]
-
-
-def _sources(env_file: Path) -> Sources:
-    """Return where to read a variable: what the shell says, as NAME or NAME_FILE, hides both in ``.env``."""
-    shell, dotenv = FileAwareEnv(strip_whitespace=True), FileAwareEnv(strip_whitespace=True)
-    dotenv.read_env(env_file, recurse=False)
-    return lambda name: shell if os.environ.keys() & {name, f"{name}_FILE"} else dotenv
-
-
-def _url(*schemes: str) -> Callable[[str], None]:
-    def check(value: str) -> None:
-        try:
-            parts = urlsplit(value)
-            parts.port  # noqa: B018 - raises ValueError on a port that is no number
-        except ValueError as error:
-            # Its own words quote the port, which is a piece of the password when that holds a slash.
-            raise ValidationError("has a wrong port or host; in a password write / # ? @ as %2F %23 %3F %40") from error
-        if parts.scheme not in schemes:
-            raise ValidationError(f"does not start with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-        # postgresql:///name is the database of that name behind this machine's own socket.
-        local = parts.scheme == "filesystem" or (parts.scheme in _POSTGRES and parts.path.strip("/"))
-        if not (parts.hostname or parts.query or local):
-            raise ValidationError("names no host")
-
-    return check
-
-
-def _signing_secret(value: str) -> None:
-    try:
-        key = base64.b64decode(value.removeprefix("whsec_"), validate=True)
-    except ValueError:
-        key = b""
-    if not value.startswith("whsec_") or not SHORTEST_SIGNING_KEY <= len(key) <= LONGEST_SIGNING_KEY:
-        raise ValidationError("is not whsec_ and 24 to 64 bytes in base64")
-
-
-def _timezone(value: str) -> None:
-    try:
-        ZoneInfo(value)
-    except (LookupError, ValueError, OSError) as error:  # OSError: in some Pythons for a folder's name, such as "Europe"
-        raise ValidationError("is no time zone that this machine knows") from error
-
 
 _port = Range(1, 65535)  # TCP has no others
-_POSTGRES = ("postgresql", "postgres", "postgresql+psycopg2")
-_AMQP = ("amqp", "amqps", "pyamqp")
-_BROKERS = (*_AMQP, "filesystem")
 
 # A table, laid out by hand: name, kind and default; the reason; the remedy and the check (on one line where it fits).
 # fmt: off
@@ -135,23 +55,23 @@ SETTINGS: tuple[Setting, ...] = (
             "set development or production", OneOf(["development", "production"])),
     Setting("DATABASE_URL", "url", None,
             "PostgreSQL 15 or newer, the only authority; postgres:// and postgresql:// both mean psycopg2",
-            "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it", _url(*_POSTGRES)),
+            "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it", url(*POSTGRES)),
     Setting("CELERY_BROKER_URL", "url", None,
             "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth",
-            "set amqp://user:password@host:5672//, or start `make run` and this command joins it", _url(*_BROKERS)),
+            "set amqp://user:password@host:5672//, or start `make run` and this command joins it", url(*BROKERS)),
     Setting("SECRET_KEY", "str", DEVELOPMENT_SECRET_KEY,
             "signs sessions and cursors",
             'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"', Length(min=1)),
     Setting("CURRENCY", "str", "USD",
             "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
     Setting("REPORT_TIMEZONE", "str", "UTC",
-            "whose midnights end the days of the sales report", "set an IANA name, such as Europe/Berlin", _timezone),
+            "whose midnights end the days of the sales report", "set an IANA name, such as Europe/Berlin", timezone),
     Setting("WEBHOOK_URL", "url", None,
             "the built-in endpoint that hears of confirmed, failed and cancelled orders",
-            "set https://host/path, or leave it empty for no webhook", _url("https", "http")),
+            "set https://host/path, or leave it empty for no webhook", url("https", "http")),
     Setting("WEBHOOK_SECRET", "str", None,
             "signs webhooks by Standard Webhooks; required with WEBHOOK_URL",
-            "set whsec_ and 24 to 64 random bytes in base64", _signing_secret),
+            "set whsec_ and 24 to 64 random bytes in base64", signing_secret),
     Setting("WEBHOOK_ALLOWED_HOSTS", "list", [],
             "receivers (host or host:port, comma-separated) that may be private or plain http",
             "set host or host:port, comma-separated"),
@@ -199,14 +119,14 @@ class Settings:
 
 def load(env_file: Path = ROOT / ".env") -> Settings:
     """Return the settings. Raises SettingsError naming every fault at once."""
-    sources = _sources(env_file)
+    sources = sources_with(env_file)
     values: dict[str, Any] = {}
     faults = []
     for setting in SETTINGS:
         try:
             values[setting.name] = setting.read(sources)
         except (EnvError, ValueError) as error:
-            faults.append((setting.name, _fault_of(error), setting.remedy))
+            faults.append((setting.name, fault_of(error), setting.remedy))
             values[setting.name] = setting.default
     faulty = {name for name, _, _ in faults}
     _join_running_stack(values, faulty)
@@ -215,7 +135,7 @@ def load(env_file: Path = ROOT / ".env") -> Settings:
     faults += [fault for fault in _contradictions(values, sources) if fault[0] not in faulty]
     if faults:
         raise SettingsError(faults)
-    values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
+    values["DATABASE_URL"] = psycopg2url(values["DATABASE_URL"])
     hosts = (host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"])
     values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host for host in hosts if host)
     return Settings(**{name.lower(): value for name, value in values.items()})
@@ -229,7 +149,7 @@ def load_or_exit() -> Settings:
         raise SystemExit(str(error)) from error
 
 
-def psycopg2_url(url: str) -> str:
+def psycopg2url(url: str) -> str:
     """Return the URL with its driver named: a bare postgresql:// means psycopg 3 to SQLAlchemy 2.1."""
     return "postgresql+psycopg2://" + url.partition("://")[2]
 
@@ -249,13 +169,6 @@ def running_stack(stack_file: Path = STACK_FILE) -> dict[str, str]:
     except (OSError, ValueError):  # there is none, or its first words are being written
         pass
     return {}
-
-
-def _fault_of(error: Exception) -> str:
-    """Return what is wrong, without the value: it may be a secret."""
-    if isinstance(error, EnvValidationError):
-        return " ".join(str(message) for message in error.error_messages)
-    return str(error)
 
 
 def _join_running_stack(values: dict[str, Any], faulty: set[str]) -> None:
@@ -288,7 +201,7 @@ def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tupl
         if parts.scheme == "filesystem":
             faults.append((name, "is the try-it file broker"))
         # An AMQP client that is told no password takes guest.
-        password = unquote(parts.password or ("guest" if parts.scheme in _AMQP else ""))
+        password = unquote(parts.password or ("guest" if parts.scheme in AMQP else ""))
         # On loopback only this machine can reach it: a developer's own RabbitMQ may keep guest/guest.
         if password in DEFAULT_SECRETS and parts.hostname not in LOOPBACK:
             faults.append((name, "carries a default password on a host other than loopback"))

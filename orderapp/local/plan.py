@@ -11,6 +11,7 @@ from urllib.parse import quote
 from environs import EnvError
 
 import config
+import config_kinds
 
 # Bytes of a webhook's secret; Standard Webhooks asks for 24 to 64.
 SECRET_BYTES = 32
@@ -31,7 +32,7 @@ class Plan:
 
 def plan(var: Path, env_file: Path = config.ROOT / ".env") -> Plan:
     """Return what is missing from the user's environment and ``.env``. The database's URL is known only once it runs."""
-    env = config._sources(env_file)  # noqa: SLF001 - the reading of config.load() itself
+    env = config_kinds.sources_with(env_file)  # as config.load() reads them
     embeds_database = not _is_given(env, "DATABASE_URL")
     embeds_broker = not _is_given(env, "CELERY_BROKER_URL")
     receives = not _is_given(env, "WEBHOOK_URL")
@@ -52,7 +53,7 @@ def plan(var: Path, env_file: Path = config.ROOT / ".env") -> Plan:
     return Plan(added, embeds_database, embeds_broker, receives)
 
 
-def _is_given(env: config.Sources, name: str) -> bool:
+def _is_given(env: config_kinds.Sources, name: str) -> bool:
     """Tell whether the user has set it, be it wrongly: config.load() then says so."""
     try:
         return _setting(name).read(env) is not None
@@ -60,14 +61,14 @@ def _is_given(env: config.Sources, name: str) -> bool:
         return True
 
 
-def _value(env: config.Sources, name: str) -> Any:
+def _value(env: config_kinds.Sources, name: str) -> Any:
     try:
         return _setting(name).read(env)
     except (EnvError, ValueError):
         return _setting(name).default
 
 
-def _setting(name: str) -> config.Setting:
+def _setting(name: str) -> config_kinds.Setting:
     return next(setting for setting in config.SETTINGS if setting.name == name)
 
 

@@ -2,7 +2,7 @@
 
 from .tree import Source, Tree
 
-# Lowest first. The ground is config.py and the modules directly in orderapp/; the roof is orderapp/__init__.py
+# Lowest first. The ground is config.py, config_kinds.py and the modules directly in orderapp/; the roof is orderapp/__init__.py
 # and the other files at the top (wsgi.py, celery_worker.py, gunicorn.conf.py).
 FLOORS = (
     ("products", "outbox", "accounts"),
@@ -44,7 +44,7 @@ def _remedy(tree: Tree, source: Source, target: str) -> str | None:
 def _floor_of_source(source: Source) -> int:
     if source.room:
         return ROOMS.get(source.room, ROOF)
-    ground = source.path == "config.py" or (source.in_orderapp and source.name != "__init__.py")
+    ground = source.path in {"config.py", "config_kinds.py"} or (source.in_orderapp and source.name != "__init__.py")
     return GROUND if ground else ROOF
 
 
