@@ -55,6 +55,6 @@ def _floor_of_target(tree: Tree, target: str) -> int | None:
         name = rest.partition(".")[0]
         on_ground = any(source.path == f"orderapp/{name}.py" for source in tree.sources)
         return ROOMS.get(name, GROUND if on_ground else ROOF)
-    if top == "config":
+    if top in {"config", "config_kinds"}:
         return GROUND
     return ROOF if any(source.path == f"{top}.py" for source in tree.sources) else None
