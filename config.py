@@ -135,7 +135,7 @@ def load(env_file: Path = ROOT / ".env") -> Settings:
     faults += [fault for fault in _contradictions(values, sources) if fault[0] not in faulty]
     if faults:
         raise SettingsError(faults)
-    values["DATABASE_URL"] = psycopg2url(values["DATABASE_URL"])
+    values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
     hosts = (host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"])
     values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host for host in hosts if host)
     return Settings(**{name.lower(): value for name, value in values.items()})
@@ -149,7 +149,7 @@ def load_or_exit() -> Settings:
         raise SystemExit(str(error)) from error
 
 
-def psycopg2url(url: str) -> str:
+def psycopg2_url(url: str) -> str:
     """Return the URL with its driver named: a bare postgresql:// means psycopg 3 to SQLAlchemy 2.1."""
     return "postgresql+psycopg2://" + url.partition("://")[2]
 
