@@ -3,11 +3,12 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: help run test lint types clean
+.PHONY: help run test proof lint types clean
 
 help:
 	@echo "make run    start everything here, until Ctrl-C (data: var/)"
-	@echo "make test   run the tests"
+	@echo "make test   run the tests, up to 8 minutes"
+	@echo "make proof  run what takes longer: kills, soak, load, up to 25 minutes"
 	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
 
 run: $(STAMP)
@@ -15,6 +16,10 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@.venv/bin/pytest -n 2
+
+# One line per test: a silent quarter of an hour looks like a hang.
+proof: $(STAMP)
+	@.venv/bin/pytest -n 2 -m proof -vv --durations=10
 
 lint: $(STAMP)
 	@.venv/bin/ruff check && .venv/bin/ruff format --check

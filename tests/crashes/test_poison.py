@@ -10,7 +10,7 @@ from tests.journeys.world import World
 
 log = logging.getLogger(__name__)
 
-pytestmark = pytest.mark.rabbitmq
+pytestmark = [pytest.mark.rabbitmq, pytest.mark.proof]  # a minute of leases that must run out
 
 
 def test_one_order_of_100_that_kills_its_worker_fails_and_99_are_confirmed(world: World, doom: Doom) -> None:
