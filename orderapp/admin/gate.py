@@ -66,7 +66,7 @@ def _check() -> ResponseReturnValue | None:
 
 def _add_headers(response: Response) -> Response:
     if request.path.startswith(PREFIX):
-        response.headers["Content-Security-Policy"] = _POLICY.format(nonce=nonce())
+        response.headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=nonce()))  # a picture has its own
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["X-Frame-Options"] = "DENY"
         response.headers["Referrer-Policy"] = "same-origin"

@@ -13,6 +13,7 @@ from orderapp.admin.items import ItemsView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.parked import ParkedView
 from orderapp.admin.products import ProductsView
+from orderapp.admin.sales import SalesView
 from orderapp.audit import AuditEntry
 from orderapp.orders.models import Order, OrderItem
 from orderapp.outbox.models import OutboxMessage
@@ -36,6 +37,7 @@ def init_app(app: Flask) -> None:
     admin.add_view(OrdersView(Order, name="Orders", endpoint="admin_orders", url="orders"))
     admin.add_view(ItemsView(OrderItem, name="Order items", endpoint="admin_items", url="items"))
     admin.add_view(ProductsView(Product, name="Products", endpoint="admin_products", url="products"))
+    admin.add_view(SalesView(name="Sales", endpoint="admin_sales", url="sales"))
     admin.add_view(DeliveriesView(WebhookDelivery, name="Webhooks", endpoint="admin_deliveries", url="deliveries"))
     admin.add_view(ParkedView(OutboxMessage, name="Parked", endpoint="admin_parked", url="parked"))
     admin.add_view(AuditView(AuditEntry, name="Audit", endpoint="admin_audit", url="audit"))

@@ -1,17 +1,22 @@
 """Tables with something in every one of them, and a request for every endpoint of the panel."""
 
 from dataclasses import dataclass, field
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
 from orderapp.orders.cancelling import cancel_order
 from orderapp.orders.processing import process_orders
 from orderapp.products.editing import archive_product, create_product
+from orderapp.reports.days import today
+from orderapp.reports.summarising import summarise_day
 from tests.orders.examples import a_task, placed
 from tests.sql import one, sql
 
 # What a stranger may have typed where only words belong.
 SCRIPT = "<script>alert('x')</script>"
+
+LISTS = ("orders", "items", "products", "sales", "deliveries", "parked", "audit")
 
 
 @dataclass(frozen=True)
@@ -29,7 +34,7 @@ class Rows:
 
 
 def fill() -> Rows:
-    """Make a product on sale and one archived, an order of each outcome, a parked message, a delivery that was given up."""
+    """Make a product on sale and one archived, an order of each outcome, a parked message, a delivery given up, a day."""
     product = create_product(SCRIPT, Decimal("2.50"), 10)
     archived = create_product("Old lamp", Decimal(1), 0)
     archive_product(archived, "cli:me")
@@ -43,6 +48,7 @@ def fill() -> Rows:
     sql(f"INSERT INTO webhook_attempts ({columns}) VALUES (%(id)s, 1, now(), 5, %(x)s)", id=delivery, x=SCRIPT)
     parked = one("SELECT id FROM outbox WHERE subject_id = %(id)s AND task = 'orders.process'", id=pending)
     sql("UPDATE outbox SET parked_at = now(), error = %(x)s WHERE id = %(id)s", id=parked, x=SCRIPT)
+    summarise_day(today(UTC), UTC, "USD")
     return Rows(product, archived, pending, confirmed, failed, cancelled, parked, delivery)
 
 
@@ -59,8 +65,9 @@ def requests_for(rows: Rows) -> dict[str, Request]:
     products, orders = "/admin/products/", "/admin/orders/"
     return {
         "admin.index": Request("/admin/"),
+        **{f"admin_{name}.index_view": Request(f"/admin/{name}/") for name in LISTS},
+        **{f"admin_sales.{name}_view": Request(f"/admin/sales/{name}.svg?currency=USD") for name in ("revenue", "orders")},
         "panel.log_out": Request("/admin/logout/", ({},)),
-        "admin_orders.index_view": Request(orders),
         "admin_orders.details_view": Request(f"{orders}details/?id={rows.confirmed}"),
         "admin_orders.action_view": Request(
             f"{orders}action/",
@@ -70,8 +77,6 @@ def requests_for(rows: Rows) -> dict[str, Request]:
                 {"action": "resend", "rowid": rows.cancelled},
             ),
         ),
-        "admin_items.index_view": Request("/admin/items/"),
-        "admin_products.index_view": Request(products),
         "admin_products.details_view": Request(f"{products}details/?id={rows.product}"),
         "admin_products.create_view": Request(f"{products}new/", ({"name": "Lamp", "price": "3.00", "stock": "4"},)),
         "admin_products.edit_view": Request(f"{products}edit/?id={rows.product}", ({"name": "Lamp", "price": "3.00"},)),
@@ -82,9 +87,7 @@ def requests_for(rows: Rows) -> dict[str, Request]:
             f"{products}action/",
             ({"action": "archive", "rowid": rows.product}, {"action": "unarchive", "rowid": rows.archived}),
         ),
-        "admin_deliveries.index_view": Request("/admin/deliveries/"),
         "admin_deliveries.action_view": Request("/admin/deliveries/action/", ({"action": "resend", "rowid": rows.delivery},)),
-        "admin_parked.index_view": Request("/admin/parked/"),
         "admin_parked.action_view": Request(
             "/admin/parked/action/",
             (
@@ -92,5 +95,4 @@ def requests_for(rows: Rows) -> dict[str, Request]:
                 {"action": "retry", "rowid": rows.parked, "reason": "a test"},
             ),
         ),
-        "admin_audit.index_view": Request("/admin/audit/"),
     }

@@ -29,6 +29,9 @@ PAGES = {
     "/admin/deliveries/": ["order", "state", "before"],
     "/admin/parked/": ["queue", "before"],
     "/admin/audit/": ["actor", "subject", "subject_id", "before"],
+    "/admin/sales/": ["from", "to"],
+    "/admin/sales/revenue.svg": ["from", "to", "currency"],
+    "/admin/sales/orders.svg": ["currency"],
     "/admin/products/new/": ["url"],
     "/admin/orders/details/": ["id"],
     "/admin/products/details/": ["id"],
@@ -79,7 +82,7 @@ def test_every_word_of_a_stranger_is_escaped(visit: Visit, rows: Rows) -> None:
     """Product names, references, reasons, the broker's and the receiver's words."""
     alice = visit("superuser")
     for path in ("/admin/products/", "/admin/orders/", "/admin/items/", "/admin/deliveries/", "/admin/parked/", "/admin/audit/",
-                 f"/admin/products/details/?id={rows.product}", f"/admin/products/edit/?id={rows.product}",
+                 "/admin/sales/", f"/admin/products/details/?id={rows.product}", f"/admin/products/edit/?id={rows.product}",
                  f"/admin/products/restock/?id={rows.product}", f"/admin/orders/details/?id={rows.confirmed}"):  # fmt: skip
         text = alice.get(path).text
         assert "alert(" in text, path

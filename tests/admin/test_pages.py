@@ -12,7 +12,7 @@ from tests.admin.visitors import Visitor
 
 Visit = Callable[[str], Visitor]
 
-PAGES = ["/admin/", "/admin/login/", "/admin/orders/", "/admin/products/new/", "/admin/nowhere/"]
+PAGES = ["/admin/", "/admin/login/", "/admin/orders/", "/admin/products/new/", "/admin/sales/", "/admin/nowhere/"]
 
 
 @pytest.mark.parametrize("path", PAGES)
