@@ -39,6 +39,9 @@ EXAMPLE_WEBHOOK_SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS13ZWJob29rLXNlY3JldCE="  #
 # Any of these in production is a default somebody forgot to change; the last ones are passwords inside URLs.
 DEFAULT_SECRETS = {DEVELOPMENT_SECRET_KEY, EXAMPLE_WEBHOOK_SECRET, "change-me", "guest", "orderapp", "postgres", "password"}
 
+# What production has where nobody says otherwise.
+IN_PRODUCTION = {"LOG_FORMAT": "json", "REQUIRE_API_KEY": True}
+
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 # 32 characters of a random hex or base64 string are at least 128 bits, the usual floor for a signing key.
@@ -62,6 +65,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("SECRET_KEY", "str", DEVELOPMENT_SECRET_KEY,
             "signs sessions and cursors",
             'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"', Length(min=1)),
+    Setting("REQUIRE_API_KEY", "bool", False,
+            "true: the API answers nobody without a key; true by default in production. false: who sends none is `anonymous`",
+            "set true or false"),
     Setting("CURRENCY", "str", "USD",
             "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
     Setting("REPORT_TIMEZONE", "str", "UTC",
@@ -102,6 +108,7 @@ class Settings:
     database_url: str
     celery_broker_url: str
     secret_key: str
+    require_api_key: bool
     currency: str
     report_timezone: str
     webhook_url: str | None
@@ -130,8 +137,8 @@ def load(env_file: Path = ROOT / ".env") -> Settings:
             values[setting.name] = setting.default
     faulty = {name for name, _, _ in faults}
     _join_running_stack(values, faulty)
-    if values["APP_ENV"] == "production" and not sources("LOG_FORMAT").str("LOG_FORMAT", "").strip():
-        values["LOG_FORMAT"] = "json"
+    if values["APP_ENV"] == "production":
+        values |= {name: value for name, value in IN_PRODUCTION.items() if not sources(name).str(name, "").strip()}
     faults += [fault for fault in _contradictions(values, sources) if fault[0] not in faulty]
     if faults:
         raise SettingsError(faults)

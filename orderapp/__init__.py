@@ -12,9 +12,9 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 import config
-from orderapp import database, errors, logs, worker
+from orderapp import access, database, errors, logs, worker
+from orderapp.accounts import bearer, guard, issuing
 from orderapp.accounts import cli as accounts_cli
-from orderapp.accounts import guard
 from orderapp.accounts import models as accounts_models
 from orderapp.admin import panel
 from orderapp.admin import routes as admin_routes
@@ -79,6 +79,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     errors.init_app(app)
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)
     worker.make_celery(app, settings.celery_broker_url)
+    access.init_app(app, bearer.identify, issuing.note_use)
     guard.init_app(app, secure=settings.app_env == "production")
     _open_doors(app)
     app.shell_context_processor(_shell_names)
@@ -101,6 +102,7 @@ def _open_doors(app: Flask) -> None:
         orders_cli.orders_cli,
         webhooks_cli.webhooks_cli,
         accounts_cli.users_cli,
+        accounts_cli.keys_cli,
     ):
         app.cli.add_command(commands)
 

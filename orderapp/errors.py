@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, NoReturn
 
 import orjson
@@ -48,12 +49,31 @@ class ConflictError(OrderAppError):
     """The thing is in a state that does not allow this."""
 
 
+class NotIdentifiedError(OrderAppError):
+    """No API key was sent, or one that does not count."""
+
+    def __init__(self, detail: str, *, key_was_sent: bool = False) -> None:
+        self.key_was_sent = key_was_sent
+        super().__init__(detail)
+
+
+class ForbiddenError(OrderAppError):
+    """The client is known and may not do this; ``missing_scope`` is what would help."""
+
+    def __init__(self, detail: str, *, missing_scope: str | None = None) -> None:
+        self.missing_scope = missing_scope
+        super().__init__(detail)
+
+
 class BadMessageError(OrderAppError):
     """A broker message that no retry can make right; it is dead-lettered."""
 
 
-# The rest of the family keeps these words; every status not listed takes its title from HTTP itself.
-_STATUS = {InvalidInputError: 422, NotFoundError: 404, ConflictError: 409}
+# Each kind's status; 400 for the rest of the family.
+_STATUS = {InvalidInputError: 422, NotFoundError: 404, ConflictError: 409, NotIdentifiedError: 401, ForbiddenError: 403}
+
+# Python names 422 by its old name before 3.13.
+_TITLES = {status.value: status.phrase for status in HTTPStatus} | {422: "Unprocessable Content"}
 
 
 def _refuse_repeated_names(pairs: list[tuple[str, Any]]) -> None:
@@ -175,10 +195,23 @@ def _http_error(error: HTTPException) -> Response | HTTPException:
 
 def _own_error(error: OrderAppError) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), BadRequest.code)
-    title = {422: "Unprocessable Content", 404: "Not Found", 409: "Conflict"}.get(status, "Bad Request")
+    title = _TITLES[status]
     if isinstance(error, InvalidInputError):
         return problem(status, title, "The request has faults; each is listed under errors.", error.faults)
-    return problem(status, title, str(error))
+    answer = problem(status, title, str(error))
+    challenge = _challenge(error)
+    if challenge:
+        answer.headers["WWW-Authenticate"] = challenge
+    return answer
+
+
+def _challenge(error: OrderAppError) -> str:
+    """Return how RFC 6750 says what kind of key would help."""
+    if isinstance(error, NotIdentifiedError):
+        return 'Bearer realm="orderapp"' + (', error="invalid_token"' if error.key_was_sent else "")
+    if isinstance(error, ForbiddenError) and error.missing_scope:
+        return f'Bearer realm="orderapp", error="insufficient_scope", scope="{error.missing_scope}"'
+    return ""
 
 
 def _database_error(error: SQLAlchemyError) -> Response | HTTPException:

@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from orderapp.orders.processing import process_orders
 from orderapp.orders.rescuing import rescue_orders
 from orderapp.outbox.relaying import Relay
+from tests.clients import REQUIRED, a_key, bearer
 from tests.orders.examples import TASK, a_task, died, placed
 from tests.sql import one, sql
 from tests.wire import Wire, listening
@@ -49,6 +50,14 @@ def test_a_post_is_one_statement_in_one_transaction(client: FlaskClient, a_produ
     products = [a_product() for _ in range(lines)]
     wire = heard(lambda: post(client, *products))
     assert (kinds(wire), wire.ends) == (["WITH"], ["COMMIT"])
+
+
+@pytest.mark.settings(**REQUIRED)
+def test_a_key_costs_one_statement_that_finds_its_row_by_an_index(client: FlaskClient, a_product: AProduct) -> None:
+    """Beside the POST's transaction, not in it; the note of its use comes after the answer and once a minute."""
+    lamp, headers = a_product(), bearer(a_key())
+    wire = heard(lambda: client.post("/api/orders/", json={"items": [{"product_id": lamp, "quantity": 1}]}, headers=headers))
+    assert (kinds(wire), wire.ends) == (["SELECT", "WITH"], ["ROLLBACK", "COMMIT"])
 
 
 def test_a_refused_post_is_one_more_to_name_the_faults(client: FlaskClient, a_product: AProduct) -> None:

@@ -1,16 +1,20 @@
-"""Door: ``flask users``."""
+"""Door: ``flask users`` and ``flask keys``."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import click
 from flask.cli import AppGroup
 
 from orderapp import tables
-from orderapp.accounts import queries, registering
+from orderapp.access import ORDERS_READ, ORDERS_WRITE, SCOPES
+from orderapp.accounts import issuing, queries, registering
 from orderapp.accounts.roles import ROLES
 from orderapp.audit import terminal_actor
 from orderapp.database import reading
 from orderapp.errors import OrderAppError
+
+T = TypeVar("T")
 
 users_cli = AppGroup("users", help="Who works with the panel.")
 
@@ -72,8 +76,50 @@ def enable(name: str) -> None:
     click.echo(f"User {name} is enabled.")
 
 
-def _or_refuse(act: Callable[[], object]) -> None:
+keys_cli = AppGroup("keys", help="Who may use the API.")
+
+
+@keys_cli.command("create")
+@click.argument("name")
+@click.option(
+    "--scope",
+    "scopes",
+    multiple=True,
+    type=click.Choice(SCOPES),
+    default=(ORDERS_READ, ORDERS_WRITE),
+    show_default=True,
+    help="Give it several times for several.",
+)
+def create_key(name: str, scopes: tuple[str, ...]) -> None:
+    """Give the client NAME a key, and print it: this once.
+
+    The client is made when there is none of this name. Orders belong to the client, whichever of its keys placed them.
+    """
+    key = _or_refuse(lambda: issuing.issue_key(name, scopes, terminal_actor()))
+    click.echo(f"A key for {name}; it is not shown again:", err=True)  # apart, so that KEY=$(flask keys create ...) works
+    click.echo(key)
+
+
+@keys_cli.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def show_keys(as_json: bool) -> None:
+    """List the keys by their prefixes."""
+    with reading() as session:
+        rows = queries.list_keys(session)
+    tables.show(rows, as_json=as_json, empty="There are no keys: flask keys create NAME.")
+
+
+@keys_cli.command("revoke")
+@click.argument("prefix")
+def revoke_key(prefix: str) -> None:
+    """End a key, named by its prefix (or by all of it): the next request with it is refused."""
+    prefix = prefix.partition("_")[0]
+    _or_refuse(lambda: issuing.revoke_key(prefix, terminal_actor()))
+    click.echo(f"Key {prefix} is revoked.")
+
+
+def _or_refuse(act: Callable[[], T]) -> T:
     try:
-        act()
+        return act()
     except OrderAppError as error:
         raise click.ClickException(str(error)) from error

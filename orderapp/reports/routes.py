@@ -1,4 +1,4 @@
-"""Door: reports over HTTP. Open to everybody who reaches the API, until there are API keys."""
+"""Door: reports over HTTP. They are about all orders, whoever placed them."""
 
 from datetime import date
 from typing import Any
@@ -8,6 +8,7 @@ from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
 from marshmallow import RAISE
 
+from orderapp import access
 from orderapp.database import reading
 from orderapp.errors import BodyParser, InvalidInputError
 from orderapp.reports import queries
@@ -19,10 +20,11 @@ blueprint.ARGUMENTS_PARSER = BodyParser()
 
 
 @blueprint.get("/daily-sales/")
+@access.requires(access.REPORTS_READ)
 @blueprint.arguments(DaysSchema, location="query", unknown=RAISE)
 @blueprint.response(200, ReportSchema)
 def daily_sales(asked: dict[str, date]) -> ResponseReturnValue:
-    """Show what days of sales came to, by day and currency; needs no key yet.
+    """Show what days of sales came to, by day and currency.
 
     Days are cut in REPORT_TIMEZONE; one that is not summarised yet is left out. At most 366 days.
     """

@@ -74,3 +74,45 @@ def test_a_life_of_a_user(runner: FlaskCliRunner) -> None:
 def test_an_empty_list_says_how_to_begin(runner: FlaskCliRunner) -> None:
     """There is no default user."""
     assert "flask users create-superuser" in runner.invoke(args=["users", "list"]).output
+
+
+def test_a_life_of_a_key(runner: FlaskCliRunner) -> None:
+    """Created and printed once, listed by its prefix, revoked by it."""
+    created = runner.invoke(args=["keys", "create", "Shop"])
+    assert created.exit_code == 0, created.output
+    key = created.stdout.strip()
+    prefix, _, secret = key.partition("_")
+    assert len(secret) == 64
+    assert "not shown again" in created.stderr
+    listed = runner.invoke(args=["keys", "list", "--json"])
+    (row,) = json.loads(listed.output)
+    assert row.keys() == {"prefix", "client", "scopes", "created_at", "last_used_at", "revoked_at"}
+    assert (row["prefix"], row["client"], row["revoked_at"]) == (prefix, "Shop", None)
+    assert row["scopes"] == "orders:read orders:write"
+    assert secret not in listed.output
+    assert f"Key {prefix} is revoked." in runner.invoke(args=["keys", "revoke", key]).output
+    assert json.loads(runner.invoke(args=["keys", "list", "--json"]).output)[0]["revoked_at"]
+
+
+def test_a_key_has_the_scopes_that_it_was_given(runner: FlaskCliRunner) -> None:
+    """Several, in any order."""
+    arguments = ["keys", "create", "Shop", "--scope", "reports:read", "--scope", "orders:read"]
+    assert runner.invoke(args=arguments).exit_code == 0
+    assert one("SELECT scopes FROM api_keys") == ["orders:read", "reports:read"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["create", " "], "/name: Must be 1 to 100 printable characters"),
+        (["create", "Shop", "--scope", "everything"], "'everything' is not one of"),
+        (["revoke", "oak1"], "There is no key oak1."),
+        (["list"], "There are no keys: flask keys create NAME."),
+    ],
+)
+def test_what_cannot_be_done_with_keys_is_one_line(runner: FlaskCliRunner, arguments: list[str], words: str) -> None:
+    """No traceback, and nothing is stored."""
+    result = runner.invoke(args=["keys", *arguments])
+    assert words in result.output
+    assert "Traceback" not in result.output
+    assert sql("SELECT 1 FROM api_keys UNION ALL SELECT 1 FROM audit_log") == []

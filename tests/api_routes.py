@@ -1,0 +1,29 @@
+"""Every route under /api: whom it is for, and a request that is right. tests/test_access.py tries each against each client.
+
+A new route fails there until it has a row here.
+"""
+
+from typing import Any, NamedTuple
+
+from orderapp import access
+
+
+class Route(NamedTuple):
+    """One method of one endpoint.
+
+    ``scope``: what a key needs, empty for a route that is for everybody. ``owned``: its address names a thing of one
+    client, a 404 to all others. ``status``: what a right request is answered. ``request``: what it carries.
+    """
+
+    scope: str
+    status: int
+    owned: bool = False
+    request: dict[str, Any] = {}  # noqa: RUF012 - read only
+
+
+# The parts of addresses are filled in by name: order_id is an order of Alice's, product_id one that is for sale.
+ROUTES: dict[tuple[str, str], Route] = {
+    ("POST", "orders.place"): Route(access.ORDERS_WRITE, 201, request={"json": {"items": [{"product_id": 1, "quantity": 1}]}}),
+    ("GET", "orders.show"): Route(access.ORDERS_READ, 200, owned=True),
+    ("GET", "reports.daily_sales"): Route(access.REPORTS_READ, 200),
+}
