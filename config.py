@@ -96,6 +96,10 @@ SETTINGS: tuple[Setting, ...] = (
             "set user:password", Regexp(r"[^:]+:.+")),
     Setting("RECEIVER_PORT", "int", 8001,
             "where the webhook receiver of `make run` listens", "set a free port from 1 to 65535", _port),
+    Setting("FAILPOINTS", "str", None,
+            "for tests: where processes die, fail, lose their connection or hang; refused in production",
+            "unset it; else a file, then PATTERN=kill|raise|reset|hang@N or @N+",
+            Regexp(r"\S+( +[^\s=]+=(kill|raise|reset|hang)@[1-9]\d*\+?)*\Z")),
 )
 # fmt: on
 
@@ -122,6 +126,7 @@ class Settings:
     flower_port: int
     flower_basic_auth: str | None
     receiver_port: int
+    failpoints: str | None
 
 
 def load(env_file: Path = ROOT / ".env") -> Settings:
@@ -214,6 +219,8 @@ def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tupl
             faults.append((name, "carries a default password on a host other than loopback"))
     if values["FLOWER_BASIC_AUTH"] and values["FLOWER_BASIC_AUTH"].partition(":")[2] in DEFAULT_SECRETS:
         faults.append(("FLOWER_BASIC_AUTH", "carries a default password"))
+    if values["FAILPOINTS"]:
+        faults.append(("FAILPOINTS", "makes processes fail on purpose"))
     # Flask itself reads this one; its debugger runs code that a visitor types.
     if sources("FLASK_DEBUG").str("FLASK_DEBUG", "").lower() not in {"", "0", "false", "no"}:
         faults.append(("FLASK_DEBUG", "debug mode is on"))

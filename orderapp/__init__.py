@@ -12,7 +12,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 import config
-from orderapp import access, database, errors, logs, worker
+from orderapp import access, database, errors, failpoints, logs, worker
 from orderapp.accounts import bearer, guard, issuing
 from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
@@ -74,6 +74,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
         OPENAPI_VERSION="3.1.0",
     )
     app.extensions["settings"] = settings
+    failpoints.arm(settings.failpoints)
     logs.configure(settings.log_format)
     logs.init_app(app)
     errors.init_app(app)

@@ -3,10 +3,13 @@
 ``writing()`` may be called from acts only (files ending in -ing); a house test holds that.
 """
 
+import os
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Flask
@@ -19,6 +22,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from config import ROOT
+from orderapp import failpoints
 
 # A connection attempt that hangs this many seconds is an outage; a POST must answer 503 well before its client gives up.
 CONNECT_TIMEOUT = 3
@@ -103,11 +107,26 @@ def writing() -> Iterator[Session]:
         raise UncommittedChangesError("finish the other transaction before this act begins")
     session.rollback()  # ends a clean read, so that this transaction sees what is committed now
     session.info["act"] = True
+    act = failpoints.act_outside(frames=2)  # this generator's frame is below the act's, with contextlib's between
     try:
         with session.begin():
             yield session
+            failpoints.passing(act, "before_commit", partial(_cut, session))
     finally:
         session.info.pop("act", None)
+    failpoints.passing(act, "after_commit", _lose_answer)
+
+
+def _cut(session: Session) -> None:
+    """Break the connection under the transaction: the server never hears of a commit."""
+    connection: Any = session.connection().connection.dbapi_connection
+    with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+        wire.shutdown(socket.SHUT_RDWR)
+
+
+def _lose_answer() -> None:
+    """Raise what a connection does that breaks after the commit and before the server's answer to it."""
+    raise OperationalError("COMMIT", None, ConnectionResetError("by a failpoint"))
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """The Celery application: its settings, each with its reason, and the rules that hold for every task."""
 
 import inspect
+import socket
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,11 @@ from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
+from celery.worker.request import Request
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderapp import filebroker, incoming, queues, schedule
+from orderapp import failpoints, filebroker, incoming, queues, schedule
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -47,6 +49,8 @@ class OrderTask(Task):  # type: ignore[type-arg]
     a bug: its subject stays in PostgreSQL, where the rescuer finds it.
     """
 
+    Request = "orderapp.worker:OrderRequest"
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the door inside an application context."""
         with (
@@ -54,8 +58,7 @@ class OrderTask(Task):  # type: ignore[type-arg]
             structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id),
         ):
             try:
-                self._refuse_wrong_arguments(args, kwargs)
-                return self._through_outages(*args, **kwargs)
+                return self._run_checked(*args, **kwargs)
             except BadMessageError as error:
                 log.error("message refused", reason=str(error))  # noqa: TRY400 - the message is at fault, no stack needed
                 raise Reject(error, requeue=False) from error
@@ -69,6 +72,12 @@ class OrderTask(Task):  # type: ignore[type-arg]
                 # Whoever reads the log sees it; the dead letter keeps the message for `orderapp.dead`.
                 log.exception("task failed")
                 raise Reject(error, requeue=False) from error
+
+    def _run_checked(self, *args: Any, **kwargs: Any) -> Any:
+        self._refuse_wrong_arguments(args, kwargs)
+        result = self._through_outages(*args, **kwargs)
+        failpoints.passing(self.name, "returned")
+        return result
 
     def _refuse_wrong_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         try:
@@ -84,6 +93,18 @@ class OrderTask(Task):  # type: ignore[type-arg]
                 raise
             log.warning("database unreachable, the message goes back", fault=type(error).__name__)
             raise Reject(error, requeue=True) from error
+
+
+class OrderRequest(Request):
+    """A task in the worker's first process, which acknowledges its message when the pool has done it."""
+
+    def acknowledge(self) -> None:
+        """Tell the broker that the message is done with."""
+        failpoints.passing(self.name, "before_ack", self._cut)
+        super().acknowledge()
+
+    def _cut(self) -> None:
+        self.message.channel.connection.transport.sock.shutdown(socket.SHUT_RDWR)
 
 
 class Consumer(CeleryConsumer):

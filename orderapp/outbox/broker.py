@@ -14,7 +14,7 @@ from amqp.serialization import dumps
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
 
-from orderapp import filebroker, queues
+from orderapp import failpoints, filebroker, queues
 from orderapp.outbox import frames
 from orderapp.outbox.receipts import BrokerOutageError, InFlight, Message, Publisher, Receipt, UnknownConfirmError
 
@@ -38,6 +38,10 @@ WRITE_SIZE = 64 * 1024
 
 # What says "the broker is away" rather than "this message is wrong".
 OUTAGES = (OSError, AMQPError, OperationalError, UnknownConfirmError)
+
+
+# Whose failpoints these are.
+ACT = "outbox.relaying:publish"
 
 
 def publisher_for(broker_url: str) -> Publisher:
@@ -125,9 +129,12 @@ class AmqpPublisher:
         try:
             with self._dropping_in_doubt():
                 connection = self._open_connection()
+                failpoints.passing(ACT, "claimed", self._cut)
                 self._send(connection, messages, deadline)
+                failpoints.passing(ACT, "sent", self._cut)
                 while in_flight:
                     connection.drain_events(timeout=_left(deadline))
+                failpoints.passing(ACT, "confirmed", self._cut)
         except BrokerOutageError as error:
             in_flight.receipt.outage = str(error)
         return in_flight.receipt
@@ -184,6 +191,9 @@ class AmqpPublisher:
         except BrokerOutageError:
             self.close()
             raise
+
+    def _cut(self) -> None:
+        self._open_connection().transport.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Drop the connection without a handshake: a black-holed broker would not answer it."""

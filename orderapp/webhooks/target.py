@@ -20,6 +20,8 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import HTTPError, LocationParseError
 from urllib3.util import parse_url
 
+from orderapp import failpoints
+
 from .deadline import Deadline, watch
 from .endpoint import Answer, Endpoint, printable
 
@@ -34,6 +36,9 @@ ANSWER_LIMIT = 1024
 
 # Characters of a fault that are kept: a line or two on a terminal.
 ERROR_LIMIT = 300
+
+# Whose failpoints these are.
+ACT = "webhooks.sending:send"
 
 ALLOW = "allow it by WEBHOOK_ALLOWED_HOSTS"
 
@@ -62,7 +67,9 @@ def _exchange(
 ) -> tuple[int, str | None]:
     session = _session(os.getpid(), hardened=not _is_allowed(endpoint))
     limits = (min(CONNECT_TIMEOUT, timeout), timeout)
+    failpoints.passing(ACT, "before_post")
     with session.post(endpoint.url, data=body, headers=headers, timeout=limits, allow_redirects=False, stream=True) as response:
+        failpoints.passing(ACT, "posted")
         if deadline.is_over:  # a cut inside the headers looks like their end
             raise requests.Timeout
         text = _read(response)

@@ -1,77 +1,56 @@
-"""Processes that end by SIGKILL at a chosen point, once, from inside."""
+"""Processes that fail at a chosen failpoint, once: by SIGKILL unless told otherwise."""
 
-import re
 from pathlib import Path
 
-import requests
-
 from tests.servers.processes import Process, Processes
-from tests.servers.waiting import free_port, wait_until
+from tests.servers.waiting import wait_until
 
 ENTRY = "tests.crashes.entry"
 
-# Seconds from the start of a doomed process to its end.
+# Seconds from the start of a doomed process to its failure.
 STRIKE = 40
 
 
 class Doom:
-    """Starts the processes of one test from the entry module; ends them with the test."""
+    """Starts the processes of one test with a failpoint armed; ends them with the test."""
 
     def __init__(self, processes: Processes, folder: Path) -> None:
-        """Have a marker that does not exist yet."""
+        """Have a record of passages that is empty."""
         self._processes = processes
-        self._marker = folder / "struck"
+        self._record = folder / "passages"
+        self._point = ""
         self.started: list[Process] = []
 
-    def web(self, point: str) -> Process:
-        """Start gunicorn; one of its workers will die."""
-        port = str(free_port())
-        process = self._start("web", point, "gunicorn", f"{ENTRY}:app", "--bind", f"127.0.0.1:{port}", PORT=port)
-        process.url = f"http://127.0.0.1:{port}"
-        process._ready = lambda: _answers(process.url)
-        return process
+    def web(self, point: str, action: str = "kill") -> Process:
+        """Start gunicorn; one of its workers will fail."""
+        return self._add(self._processes.web(**self._armed(point, action)))
 
-    def relay(self, point: str) -> Process:
-        """Start a relay that will die."""
-        return self._start("relay", point, "flask", "--app", ENTRY, "outbox", "relay")
+    def relay(self, point: str, action: str = "kill") -> Process:
+        """Start a relay that will fail."""
+        return self._add(self._processes.relay(**self._armed(point, action)))
 
-    def worker(self, point: str = "", queues: str = "orders,webhooks,maintenance", **environment: str) -> Process:
-        """Start a worker whose one pool process will die; its first process replaces it."""
-        argv = [
-            "celery",
-            "-A",
-            f"{ENTRY}:celery",
-            "worker",
-            "-n",
-            f"doomed{len(self._processes.started)}@%h",
-            "-c",
-            "1",
-            "-Q",
-            queues,
-        ]
-        process = self._start("worker", point, *argv, "--without-gossip", "--without-mingle", "-l", "INFO", **environment)
-        process._ready = lambda: re.search(r"@\S+ ready\.", process.text) is not None
-        return process
+    def worker(
+        self, point: str = "", action: str = "kill", queues: str = "orders,webhooks,maintenance", **environment: str
+    ) -> Process:
+        """Start a worker with one pool process, which will fail; when it dies the worker's first process replaces it."""
+        environment |= self._armed(point, action)
+        return self._add(self._processes.worker(concurrency=1, queues=queues, application=f"{ENTRY}:celery", **environment))
 
     def wait(self) -> None:
-        """Return when a process has come to the point and ended there."""
-        wait_until(self._marker.exists, STRIKE, "the kill")
+        """Return when a process has come to the point."""
+        wait_until(lambda: self._record.exists() and self._point in self._record.read_text().split(), STRIKE, self._point)
 
     def end(self) -> None:
         """Let the next test begin without these."""
         for process in self.started:
             process.kill()
 
-    def _start(self, name: str, point: str, program: str, *arguments: str, **environment: str) -> Process:
-        plan = {"KILL_POINT": point, "KILL_MARKER": str(self._marker)} if point else {}
-        process = self._processes.start(name, program, *arguments, **plan, **environment)
+    def _armed(self, point: str, action: str) -> dict[str, str]:
+        if not point:
+            return {}
+        self._point = point
+        return {"FAILPOINTS": f"{self._record} {point}={action}@1"}
+
+    def _add(self, process: Process) -> Process:
         self.started.append(process)
         return process
-
-
-def _answers(url: str) -> bool:
-    try:
-        requests.get(f"{url}/health/live/", timeout=2)
-    except requests.RequestException:
-        return False
-    return True

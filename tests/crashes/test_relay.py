@@ -12,7 +12,7 @@ from tests.servers.waiting import wait_until
 pytestmark = pytest.mark.rabbitmq
 
 # How many copies of each message reach the broker: the dead relay's and its successor's.
-COPIES = {"relay: after the claim": 1, "relay: between publish and confirm": 2, "relay: between confirm and delete": 2}
+COPIES = {"outbox.relaying:publish:claimed": 1, "outbox.relaying:publish:sent": 2, "outbox.relaying:publish:confirmed": 2}
 
 ORDERS = 20
 

@@ -21,7 +21,7 @@ def test_a_rescue_of_orders_killed_halfway_is_done_by_the_next(shop: World, doom
     with shop.held_up(shop.relay):
         order_id = shop.place({shop.product(): 1})
         shop.rows("DELETE FROM outbox WHERE subject_id = %s", order_id)
-    doom.worker("rescue of orders", queues="maintenance").wait_ready()
+    doom.worker("orders.rescuing:rescue_orders:before_commit", queues="maintenance").wait_ready()
     with shop.held_up(shop.relay):
         shop.rescue()
         doom.wait()
@@ -39,7 +39,7 @@ def test_a_rescue_of_orders_killed_halfway_is_done_by_the_next(shop: World, doom
 
 def test_a_rescue_of_webhooks_killed_halfway_is_done_by_the_next(shop: World, doom: Doom) -> None:
     """The same for deliveries."""
-    worker = doom.worker("rescue of webhooks", queues="orders,maintenance")
+    worker = doom.worker("webhooks.rescuing:rescue_deliveries:before_commit", queues="orders,maintenance")
     order_id = shop.place({shop.product(): 1})
     shop.wait_settled([order_id])
     worker.wait_ready()

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.rabbitmq
 def test_an_order_whose_client_heard_nothing_is_settled_all_the_same(world: World, doom: Doom) -> None:
     """The client sees a broken connection; the order exists once, whole, and goes its way. The next POST is answered."""
     started = world.processes
-    world.start(web=doom.web("web: after the commit, before the response"), relay=started.relay(), worker=started.worker())
+    world.start(web=doom.web("orders.placing:place_order:after_commit"), relay=started.relay(), worker=started.worker())
     lamp = world.product(stock=10)
     with pytest.raises(requests.ConnectionError):
         world.send({lamp: 3})

@@ -9,7 +9,7 @@ from tests.servers.waiting import wait_until
 pytestmark = pytest.mark.rabbitmq
 
 # How often the receiver hears of the event.
-POSTS = {"webhook: between claim and POST": 1, "webhook: between POST and record": 2}
+POSTS = {"webhooks.sending:send:before_post": 1, "webhooks.sending:send:posted": 2}
 
 
 @pytest.fixture(scope="module")

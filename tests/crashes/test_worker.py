@@ -29,7 +29,7 @@ def _place_together(shop: World, lamp: int) -> list[int]:
         return shop.place_many([{lamp: 1}] * ORDERS)
 
 
-@pytest.mark.parametrize("point", ["worker: after the claim", "worker: inside settle, before its commit"])
+@pytest.mark.parametrize("point", ["orders.processing:process_together:after_commit", "orders.processing:settle:before_commit"])
 def test_orders_of_a_killed_run_are_claimed_again_when_their_lease_has_ended(shop: World, doom: Doom, point: str) -> None:
     """The dead run left nothing but its claims. The redelivered message finds them and returns; the rescuer settles.
 
@@ -60,7 +60,7 @@ def test_a_run_killed_between_settling_and_its_ack_has_settled(shop: World, doom
     """The message comes again and finds final orders: nobody has to rescue anything."""
     lamp = shop.product()
     order_ids = _place_together(shop, lamp)
-    doom.worker("worker: after settle, before the ack")
+    doom.worker("orders.process:returned")
     doom.wait()
     shop.wait_settled(order_ids)
     doom.started[0].wait_for_line(f"received={ORDERS} settled=0", 20)

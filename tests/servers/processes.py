@@ -23,6 +23,9 @@ STOP = 20
 
 PROGRAMS = Path(sys.executable).parent
 
+# Where Celery finds the application.
+APPLICATION = "celery_worker"
+
 
 class Process:
     """One started command with all its children."""
@@ -110,17 +113,20 @@ class Processes:
         process._ready = lambda: "relay started" in process.text
         return process
 
-    def worker(self, *options: str, concurrency: int = 2, queues: str = "", **environment: str) -> Process:
+    def worker(
+        self, *options: str, concurrency: int = 2, queues: str = "", application: str = APPLICATION, **environment: str
+    ) -> Process:
         """Start a Celery worker for all queues, or for the comma-separated ones named."""
         name = f"worker{len(self.started)}@%h"
         argv = ["worker", "-n", name, "-c", str(concurrency), "--without-gossip", "--without-mingle", "-l", "INFO"]
-        process = self.start("worker", *_CELERY, *argv, *(["-Q", queues] if queues else []), *options, **environment)
+        argv += ["-Q", queues] if queues else []
+        process = self.start("worker", "celery", "-A", application, *argv, *options, **environment)
         process._ready = lambda: re.search(r"@\S+ ready\.", process.text) is not None
         return process
 
     def beat(self, *options: str, **environment: str) -> Process:
         """Start beat."""
-        process = self.start("beat", *_CELERY, "beat", "-l", "INFO", *options, **environment)
+        process = self.start("beat", "celery", "-A", APPLICATION, "beat", "-l", "INFO", *options, **environment)
         process._ready = lambda: "maxinterval" in process.text  # the last line of its banner
         return process
 
@@ -143,8 +149,6 @@ class Processes:
         """Return the name and the last output of each process, for the report of a failed test."""
         return [(f"{one.name} (pid {one.pid}, exit code {one.exit_code})", children.tail(one.output)) for one in self.started]
 
-
-_CELERY = ("celery", "-A", "celery_worker")
 
 # Where a test keeps its processes for the report.
 PROCESSES = pytest.StashKey[Processes]()
