@@ -30,6 +30,7 @@ from orderapp.outbox import cli as outbox_cli
 from orderapp.outbox import models as outbox_models
 from orderapp.products import cli as products_cli
 from orderapp.products import models as products_models
+from orderapp.products import routes as products_routes
 from orderapp.reports import cli as reports_cli
 from orderapp.reports import models as reports_models
 from orderapp.reports import routes as reports_routes
@@ -91,6 +92,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 def _open_doors(app: Flask) -> None:
     api = errors.Api(app)
     api.register_blueprint(orders_routes.blueprint)
+    api.register_blueprint(products_routes.blueprint)
     api.register_blueprint(reports_routes.blueprint)
     app.register_blueprint(monitoring_routes.blueprint)
     app.register_blueprint(admin_routes.blueprint)

@@ -65,12 +65,23 @@ class ForbiddenError(OrderAppError):
         super().__init__(detail)
 
 
+class PreconditionFailedError(OrderAppError):
+    """The thing is no longer what the caller takes it for."""
+
+
 class BadMessageError(OrderAppError):
     """A broker message that no retry can make right; it is dead-lettered."""
 
 
 # Each kind's status; 400 for the rest of the family.
-_STATUS = {InvalidInputError: 422, NotFoundError: 404, ConflictError: 409, NotIdentifiedError: 401, ForbiddenError: 403}
+_STATUS = {
+    InvalidInputError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    NotIdentifiedError: 401,
+    ForbiddenError: 403,
+    PreconditionFailedError: 412,
+}
 
 # Python names 422 by its old name before 3.13.
 _TITLES = {status.value: status.phrase for status in HTTPStatus} | {422: "Unprocessable Content"}

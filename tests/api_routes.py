@@ -21,9 +21,15 @@ class Route(NamedTuple):
     request: dict[str, Any] = {}  # noqa: RUF012 - read only
 
 
-# The parts of addresses are filled in by name: order_id is an order of Alice's, product_id one that is for sale.
+# The parts of addresses are filled in by name: order_id is an order of Alice's for product 1, product_id another product.
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "orders.place"): Route(access.ORDERS_WRITE, 201, request={"json": {"items": [{"product_id": 1, "quantity": 1}]}}),
     ("GET", "orders.show"): Route(access.ORDERS_READ, 200, owned=True),
+    ("GET", "products.show_all"): Route(access.ORDERS_READ, 200),
+    ("GET", "products.show"): Route(access.ORDERS_READ, 200),
+    ("POST", "products.create"): Route(access.PRODUCTS_WRITE, 201, request={"json": {"name": "Mouse", "price": "1.00"}}),
+    ("PATCH", "products.edit"): Route(access.PRODUCTS_WRITE, 200, request={"json": {"price": "2.00"}}),
+    ("POST", "products.archive"): Route(access.PRODUCTS_WRITE, 200),
+    ("POST", "products.restock"): Route(access.PRODUCTS_WRITE, 200, request={"json": {"quantity": 1, "reason": "found"}}),
     ("GET", "reports.daily_sales"): Route(access.REPORTS_READ, 200),
 }

@@ -25,8 +25,7 @@ UNKNOWN_KEY = f"oak000000000000_{'0' * 64}"
 def ask(app: Flask, client: FlaskClient, a_product: Callable[..., int]) -> Ask:
     """Return what sends the right request of a route, about things of Alice's, with these headers."""
     a_key(ALICE)
-    product = a_product()
-    things = {"product_id": product, "order_id": placed((product, 1), client_id=client_id(ALICE))}
+    things = {"order_id": placed((a_product(), 1), client_id=client_id(ALICE)), "product_id": a_product()}
 
     def send(method: str, endpoint: str, headers: dict[str, str]) -> Any:
         (rule,) = [rule for rule in app.url_map.iter_rules(endpoint) if method in (rule.methods or ())]

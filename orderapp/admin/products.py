@@ -17,7 +17,7 @@ from orderapp.admin.page import PageView
 from orderapp.admin.queries import Listing
 from orderapp.database import reading
 from orderapp.products import editing
-from orderapp.products.editing import ProductChange
+from orderapp.products.changes import ProductChange
 
 
 class ProductsView(PageView):

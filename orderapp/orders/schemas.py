@@ -5,6 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from orderapp.database import LAST_ID
+from orderapp.fields import StrictInteger, plain_text
 from orderapp.orders.lines import MOST_UNITS, Line
 
 # Lines per order: with one product each, the settle transaction locks as many rows.
@@ -12,15 +13,6 @@ MOST_ITEMS = 100
 
 # Characters of the client's own reference, as the column has it.
 LONGEST_REFERENCE = 64
-
-
-class StrictInteger(fields.Integer):
-    """An integer as JSON writes it: no "2", no 2.0, no true."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
-        if type(value) is not int:  # a bool is an int to isinstance
-            raise self.make_error("invalid")
-        return super()._deserialize(value, attr, data, **kwargs)
 
 
 class LineSchema(Schema):
@@ -39,14 +31,7 @@ class PlaceOrderSchema(Schema):
     """A new order."""
 
     items = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MOST_ITEMS))
-    reference = fields.String(
-        allow_none=True,
-        load_default=None,
-        validate=[
-            validate.Length(1, LONGEST_REFERENCE),
-            validate.Regexp(r"[^\x00-\x1f\x7f-\x9f]*\Z", error="Control characters are not allowed."),
-        ],
-    )
+    reference = fields.String(allow_none=True, load_default=None, validate=plain_text(LONGEST_REFERENCE))
 
 
 class ItemSchema(Schema):

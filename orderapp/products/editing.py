@@ -1,6 +1,7 @@
 """Act: products are created, changed, archived and restocked, each with a line in the audit log."""
 
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
@@ -11,16 +12,9 @@ from orderapp import audit
 from orderapp.database import writing
 from orderapp.errors import ConflictError, InvalidInputError, NotFoundError
 from orderapp.products import stock as ledger
+from orderapp.products.changes import HIGHEST_PRICE, LONGEST_NAME, MOST_STOCK, ProductChange
 from orderapp.products.stock import Movement
-
-# The largest price: the column has ten digits before the point.
-HIGHEST_PRICE = Decimal("9999999999.99")
-
-# Units: more than any warehouse, and far from the end of a bigint even after many restocks.
-MOST_STOCK = 1_000_000_000_000
-
-# Characters of a name, as the column has it.
-LONGEST_NAME = 200
+from orderapp.products.versions import refuse_outdated, version_of
 
 _CREATE = text("INSERT INTO products (name, price) VALUES (:name, :price) RETURNING id")
 
@@ -29,14 +23,6 @@ _LOCK = text("SELECT name, price, stock, archived_at FROM products WHERE id = :p
 _CHANGE = text("UPDATE products SET name = :name, price = :price WHERE id = :product_id")
 
 _ARCHIVE = text("UPDATE products SET archived_at = CASE WHEN :archived THEN clock_timestamp() END WHERE id = :product_id")
-
-
-@dataclass(frozen=True)
-class ProductChange:
-    """What to change; None leaves it as it is."""
-
-    name: str | None = None
-    price: Decimal | None = None
 
 
 def create_product(name: str, price: Decimal, stock: int, actor: str = "system") -> int:
@@ -50,10 +36,13 @@ def create_product(name: str, price: Decimal, stock: int, actor: str = "system")
     return product_id
 
 
-def edit_product(product_id: int, change: ProductChange, actor: str) -> None:
-    """Change name or price; orders already placed keep their quoted price. Raises NotFoundError, InvalidInputError."""
+def edit_product(product_id: int, change: ProductChange, actor: str, expected: Collection[str] | None = None) -> None:
+    """Change name or price; orders already placed keep their quoted price.
+
+    Raises NotFoundError, InvalidInputError, and PreconditionFailedError when the product is at none of the versions expected.
+    """
     with writing() as session:
-        before = _locked(session, product_id)
+        before = _locked(session, product_id, expected)
         old = {"name": before["name"], "price": before["price"]}
         after: dict[str, Any] = old | {name: value for name, value in asdict(change).items() if value is not None}
         _refuse_bad_values(**after, stock=0)
@@ -61,10 +50,13 @@ def edit_product(product_id: int, change: ProductChange, actor: str) -> None:
         audit.record(session, audit.Change(actor, "edit", "product", product_id, old, after))
 
 
-def archive_product(product_id: int, actor: str, *, archived: bool = True) -> None:
-    """Take a product off sale, or put it back; open orders for it still settle. Raises NotFoundError."""
+def archive_product(product_id: int, actor: str, *, archived: bool = True, expected: Collection[str] | None = None) -> None:
+    """Take a product off sale, or put it back; open orders for it still settle.
+
+    Raises NotFoundError, and PreconditionFailedError when the product is at none of the versions expected.
+    """
     with writing() as session:
-        before = _locked(session, product_id)
+        before = _locked(session, product_id, expected)
         session.execute(_ARCHIVE, {"product_id": product_id, "archived": archived})
         action = "archive" if archived else "unarchive"
         change = audit.Change(
@@ -93,10 +85,12 @@ def restock_product(product_id: int, quantity: int, reason: str, actor: str) -> 
     return left
 
 
-def _locked(session: Session, product_id: int) -> dict[str, Any]:
+def _locked(session: Session, product_id: int, expected: Collection[str] | None = None) -> dict[str, Any]:
     row = session.execute(_LOCK, {"product_id": product_id}).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no product {product_id}.")
+    # Under the lock: compared before it, two editors with one version would both get through.
+    refuse_outdated(version_of(row["name"], row["price"], archived=row["archived_at"] is not None), expected)
     return dict(row)
 
 

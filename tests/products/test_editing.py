@@ -9,7 +9,8 @@ from flask import Flask
 
 from orderapp.database import reading
 from orderapp.errors import ConflictError, InvalidInputError, NotFoundError
-from orderapp.products.editing import ProductChange, archive_product, create_product, edit_product, restock_product
+from orderapp.products.changes import ProductChange
+from orderapp.products.editing import archive_product, create_product, edit_product, restock_product
 from orderapp.products.queries import known_products, list_products
 from orderapp.products.seeding import seed_products
 from tests.orders.examples import ledger_is_right, placed, stock
