@@ -3,12 +3,13 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: help run test proof lint types clean
+.PHONY: help run test proof soak lint types clean
 
 help:
 	@echo "make run    start everything here, until Ctrl-C (data: var/)"
 	@echo "make test   run the tests, up to 8 minutes"
 	@echo "make proof  run what takes longer: kills, soak, load, up to 25 minutes"
+	@echo "make soak SECONDS=600 SEED=1   processes under load, killed on a schedule that the seed decides"
 	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
 
 run: $(STAMP)
@@ -16,6 +17,12 @@ run: $(STAMP)
 
 test: $(STAMP)
 	@.venv/bin/pytest -n 2
+
+SECONDS ?= 600
+SEED ?= 1
+
+soak: $(STAMP)
+	@.venv/bin/python -m tests.soak kills --seconds $(SECONDS) --seed $(SEED)
 
 # One line per test: a silent quarter of an hour looks like a hang.
 proof: $(STAMP)

@@ -149,7 +149,8 @@ class World:
         """Run one statement and return its rows; connects again when the server was restarted in between."""
         try:
             return self._rows(statement, values)
-        except (psycopg2.OperationalError, psycopg2.InterfaceError):
+        except psycopg2.Error:
+            # Of any kind: a server that died in the middle of its answer is a plain DatabaseError to psycopg2.
             self._disconnect()
             return self._rows(statement, values)
 

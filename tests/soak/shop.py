@@ -1,0 +1,123 @@
+"""The whole service on servers of its own, and somebody who starts again whatever has died, as systemd or Docker would."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from tests.journeys.world import World
+from tests.servers import postgres
+from tests.servers.environment import forget_the_shell
+from tests.servers.processes import Process
+from tests.servers.rabbitmq import RabbitNode
+from tests.servers.waiting import free_port, wait_until
+from tests.soak.recorder import Recorder
+
+PREFIX = "orderapp-soak-"
+
+# Seconds in which PostgreSQL replays its log after a backend was killed; 1 is usual.
+RECOVERY = 60
+
+# The service's processes by role; the order is that of their start.
+ROLES = ("web", "relay", "worker", "webhook worker", "beat")
+
+
+class Shop:
+    """A database, a broker, a recording receiver and the processes of the service."""
+
+    def __init__(self, folder: Path) -> None:
+        """Start the servers; ``open`` starts the service."""
+        self.folder = folder
+        self.postgres, url = postgres.start_server(folder / "postgres")
+        postgres.migrate(url)
+        self.node = RabbitNode(folder / "rabbitmq")
+        self.node.start()
+        self.world = World(url, self.node.url(), folder / "output")
+        self.recorder = Recorder(self.world.receiver)
+        self.processes: dict[str, Process] = {}
+        self.restarts = 0
+        self._port = str(free_port())
+        self._known: set[Process] = set()
+
+    @property
+    def url(self) -> str:
+        """Return where the API is, also after a restart."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the service's settings."""
+        return self.world.processes.environment
+
+    def open(self, *roles: str) -> None:
+        """Start these processes of the service, or all, and wait until they serve."""
+        for role in roles or ROLES:
+            self.processes[role] = self._starters[role]()
+        for process in self.processes.values():
+            process.wait_ready()
+
+    def tend(self) -> None:
+        """Start again what has ended. Only from the main thread: a child ends with the thread that started it."""
+        for role, process in list(self.processes.items()):
+            if process.exit_code is not None:
+                self.restarts += 1
+                self.processes[role] = self._starters[role]()
+
+    @property
+    def _starters(self) -> dict[str, Callable[[], Process]]:
+        started = self.world.processes
+        return {
+            "web": lambda: started.web(PORT=self._port),
+            "relay": started.relay,
+            "worker": lambda: started.worker(queues="orders,maintenance"),
+            "webhook worker": lambda: started.worker(queues="webhooks"),
+            "beat": started.beat,
+        }
+
+    def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Run one statement and return its rows; waits while PostgreSQL comes back from what was done to it."""
+
+        def answer() -> list[list[tuple[Any, ...]]]:
+            try:
+                return [self.world.rows(statement, *values)]
+            except psycopg2.OperationalError:
+                return []
+
+        return wait_until(answer, RECOVERY, "PostgreSQL to answer")[0]
+
+    def unrest(self) -> dict[str, int]:
+        """Return how much is still on its way, by kind; empty when everything is final."""
+        row: tuple[Any, ...] = self.rows("""
+            SELECT (SELECT count(*) FROM orders WHERE status IN ('pending', 'processing')),
+                (SELECT count(*) FROM webhook_deliveries WHERE state = 'pending'),
+                (SELECT count(*) FROM outbox WHERE parked_at IS NULL)
+        """)[0]
+        return {name: count for name, count in zip(("orders", "webhooks", "outbox"), row, strict=True) if count}
+
+    def close(self) -> None:
+        """End everything."""
+        self.world.end()
+        self.node.destroy()
+        self.postgres.stop()
+
+
+@contextmanager
+def a_shop() -> Iterator[Shop]:
+    """Give a shop in a folder of its own; the processes' output is kept when the block raises."""
+    shell = dict(os.environ)
+    forget_the_shell()
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+    shop = Shop(folder)
+    os.environ.update(shop.environment)  # acts called from here work on the same database
+    try:
+        yield shop
+    finally:
+        shop.close()
+        os.environ.clear()
+        os.environ.update(shell)
+    shutil.rmtree(folder, ignore_errors=True)
