@@ -49,6 +49,10 @@ class ConflictError(OrderAppError):
     """The thing is in a state that does not allow this."""
 
 
+class StillRunningError(ConflictError):
+    """The same request is being served already; asking again soon shows what became of it."""
+
+
 class NotIdentifiedError(OrderAppError):
     """No API key was sent, or one that does not count."""
 
@@ -213,6 +217,8 @@ def _own_error(error: OrderAppError) -> Response:
     challenge = _challenge(error)
     if challenge:
         answer.headers["WWW-Authenticate"] = challenge
+    if isinstance(error, StillRunningError):
+        answer.headers["Retry-After"] = str(RETRY_AFTER)
     return answer
 
 
@@ -230,7 +236,7 @@ def _database_error(error: SQLAlchemyError) -> Response | HTTPException:
         log.error("request failed", path=request.path, exc_info=error)
         return _http_error(InternalServerError())
     log.warning("database unreachable", path=request.path, fault=type(error).__name__)
-    answer = problem(503, "Service Unavailable", "The database cannot be reached now. Nothing was stored; try again.")
+    answer = problem(503, "Service Unavailable", "The database cannot be reached now; try again.")
     answer.headers["Retry-After"] = str(RETRY_AFTER)
     return answer
 

@@ -9,6 +9,7 @@ from kombu import Exchange, Queue
 
 ORDERS_PROCESS = "orders.process"
 ORDERS_RESCUE = "orders.rescue"
+ORDERS_PRUNE = "orders.prune"
 WEBHOOKS_DELIVER = "webhooks.deliver"
 WEBHOOKS_RESCUE = "webhooks.rescue"
 REPORTS_SUMMARISE = "reports.summarise"
@@ -35,6 +36,7 @@ _ALL = (
     Task(WEBHOOKS_DELIVER, "webhooks", 1, 30, "sends webhooks that are due"),
     Task(ORDERS_RESCUE, "maintenance", 0, 10, "wakes orders whose message or worker was lost"),
     Task(WEBHOOKS_RESCUE, "maintenance", 0, 10, "wakes deliveries whose message or worker was lost"),
+    Task(ORDERS_PRUNE, "maintenance", 0, 10, "forgets idempotency keys that are older than a day"),
     Task(REPORTS_SUMMARISE, "maintenance", 0, 300, "summarises the days whose sales are not up to date"),
     Task(REPORTS_SUMMARISE_DAY, "maintenance", 0, 300, "summarises the sales of one day again"),
 )

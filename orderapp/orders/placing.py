@@ -1,13 +1,17 @@
 """Act: an order is stored, with its lines, its first event and the message that wakes a worker. All or nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
-from orderapp.database import writing
-from orderapp.errors import InvalidInputError
+from orderapp.database import reading, writing
+from orderapp.errors import InvalidInputError, StillRunningError
+from orderapp.orders import idempotency
+from orderapp.orders.idempotency import Answer, Key, KeyTakenError
 from orderapp.orders.lines import Line, merge
 from orderapp.orders.queries import OrderView, view_of
 from orderapp.orders.states import RESCUE_AFTER
@@ -18,7 +22,7 @@ from orderapp.queues import ORDERS_PROCESS
 # One statement: a round trip saved is the largest saving a POST has. The order exists only if every product asked for
 # was found; a plain join would silently drop an unknown one. Lines go in by product id, so that the foreign-key locks
 # of two orders are taken in one order.
-_PLACE = text(f"""
+_SQL = f"""
 WITH asked AS (
     SELECT product_id, quantity
     FROM unnest(CAST(:product_ids AS bigint[]), CAST(:quantities AS bigint[])) AS a(product_id, quantity)
@@ -30,6 +34,7 @@ WITH asked AS (
     INSERT INTO orders (client_id, reference, currency, rescue_at)
     SELECT :client_id, :reference, :currency, clock_timestamp() + make_interval(secs => :rescue_after)
     WHERE (SELECT count(*) FROM found) = cardinality(CAST(:product_ids AS bigint[]))
+        AND {{condition}}
     RETURNING id, created_at
 ), lines AS (
     INSERT INTO order_items (order_id, product_id, quantity, unit_price)
@@ -45,7 +50,24 @@ SELECT placed.id, 'pending' AS status, CAST(NULL AS numeric) AS total_amount, CA
     CAST(:reference AS text) AS reference, false AS webhook_sent, NULL AS failure_reason, placed.created_at,
     lines.id AS item_id, found.name AS product, lines.product_id, found.quantity, found.price AS unit_price
 FROM placed, lines JOIN found USING (product_id) ORDER BY lines.id
-""")
+"""
+
+_PLACE = text(_SQL.format(condition="true"))
+
+# A repetition that comes after the first one ended, as most do, writes nothing.
+_PLACE_ONCE = text(
+    _SQL.format(condition="NOT EXISTS (SELECT FROM idempotency_keys WHERE client_id = :client_id AND key = :key)")
+)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One order as it is asked for."""
+
+    client_id: int
+    lines: Sequence[Line]
+    currency: str
+    reference: str | None
 
 
 def place_order(client_id: int, lines: Sequence[Line], *, currency: str, reference: str | None = None) -> OrderView:
@@ -53,21 +75,61 @@ def place_order(client_id: int, lines: Sequence[Line], *, currency: str, referen
 
     Two lines of one product become one. Raises InvalidInputError with a pointer per fault; then nothing was stored.
     """
-    merged = merge(lines)
+    with writing() as session:
+        return _place(session, _Wanted(client_id, lines, currency, reference))
+
+
+def place_order_once(
+    key: Key,
+    lines: Sequence[Line],
+    *,
+    currency: str,
+    reference: str | None = None,
+    render: Callable[[OrderView], bytes],
+) -> Answer:
+    """Store a pending order, and with it the answer that ``render`` makes; or return the answer stored under this key.
+
+    Of several at the same time one stores its order, the others wait for it. Raises InvalidInputError, also when the key
+    was sent with another order; StillRunningError when the first one takes too long. Nothing was stored then.
+    """
+    with suppress(KeyTakenError):
+        with writing() as session:
+            view = _place(session, _Wanted(key.client_id, lines, currency, reference), key)
+            answer = Answer(view.id, render(view))
+            idempotency.keep(session, key, answer)
+        return answer
+    return _stored(key)
+
+
+def _place(session: Session, wanted: _Wanted, key: Key | None = None) -> OrderView:
+    merged = merge(wanted.lines)
     values = {
-        "client_id": client_id,
-        "reference": reference,
-        "currency": currency,
+        "client_id": wanted.client_id,
+        "reference": wanted.reference,
+        "currency": wanted.currency,
         "product_ids": sorted(merged),
         "quantities": [merged[product_id] for product_id in sorted(merged)],
         "rescue_after": RESCUE_AFTER,
         "event_id": str(uuid7()),
     }
-    with writing() as session:
-        rows = session.execute(_PLACE, values | messages.parameters(ORDERS_PROCESS)).all()
-        if not rows:
-            raise InvalidInputError(_unknown_products(session, lines))
+    values |= messages.parameters(ORDERS_PROCESS) | ({"key": key.key} if key else {})
+    rows = session.execute(_PLACE_ONCE if key else _PLACE, values).all()
+    if not rows:
+        if key and idempotency.find(session, key):
+            raise KeyTakenError
+        raise InvalidInputError(_unknown_products(session, wanted.lines))
     return view_of(rows)
+
+
+def _stored(key: Key) -> Answer:
+    with reading() as session:
+        found = idempotency.find(session, key)
+    if found is None:
+        raise StillRunningError("A request with this Idempotency-Key is still running; send it again in a moment.")
+    fingerprint, answer = found
+    if fingerprint != key.fingerprint:
+        raise InvalidInputError([("/headers/Idempotency-Key", "This key was sent with another order; take a new one.")])
+    return answer
 
 
 def _unknown_products(session: Session, lines: Sequence[Line]) -> list[tuple[str, str]]:

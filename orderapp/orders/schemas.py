@@ -14,6 +14,9 @@ MOST_ITEMS = 100
 # Characters of the client's own reference, as the column has it.
 LONGEST_REFERENCE = 64
 
+# Characters of an idempotency key, as the column has it; a UUID takes 36.
+LONGEST_KEY = 255
+
 
 class LineSchema(Schema):
     """One line of a new order."""
@@ -32,6 +35,20 @@ class PlaceOrderSchema(Schema):
 
     items = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MOST_ITEMS))
     reference = fields.String(allow_none=True, load_default=None, validate=plain_text(LONGEST_REFERENCE))
+
+
+class IdempotencySchema(Schema):
+    """How a POST can be repeated safely."""
+
+    key = fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=[
+            validate.Length(1, LONGEST_KEY),
+            validate.Regexp(r"[\x20-\x7e]*\Z", error="Only printable ASCII characters are allowed."),
+        ],
+        metadata={"description": "Any text of your own, a UUID at best; the same with every repetition of one order."},
+    )
 
 
 class ItemSchema(Schema):

@@ -5,8 +5,8 @@ from typing import Any
 import structlog
 from celery import shared_task
 
-from orderapp.orders import processing, rescuing
-from orderapp.queues import ORDERS_PROCESS, ORDERS_RESCUE
+from orderapp.orders import processing, pruning, rescuing
+from orderapp.queues import ORDERS_PROCESS, ORDERS_PRUNE, ORDERS_RESCUE
 from orderapp.worker import message_ids
 
 log = structlog.get_logger(__name__)
@@ -26,3 +26,11 @@ def rescue() -> None:
     rescued = rescuing.rescue_orders()
     if rescued:
         log.warning("orders rescued", count=rescued)
+
+
+@shared_task(name=ORDERS_PRUNE)
+def prune() -> None:
+    """Forget idempotency keys that nobody will repeat any more."""
+    pruned = pruning.prune_keys()
+    if pruned:
+        log.info("idempotency keys pruned", count=pruned)

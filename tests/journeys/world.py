@@ -101,6 +101,12 @@ class World:
         items = [{"product_id": product, "quantity": quantity} for product, quantity in lines.items()]
         return self.send_items(items, session, url)
 
+    def send_once(self, lines: Mapping[int, int], key: str) -> requests.Response:
+        """POST an order under an idempotency key, and return whatever comes back."""
+        with requests.Session() as session:
+            session.headers["Idempotency-Key"] = key
+            return self.send(lines, session)
+
     def send_items(
         self, items: list[dict[str, int]], session: requests.Session | None = None, url: str = ""
     ) -> requests.Response:

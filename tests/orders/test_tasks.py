@@ -78,3 +78,12 @@ def test_rescue_takes_no_arguments_and_wakes_what_is_overdue(a_product: AProduct
     assert one("SELECT count(*) FROM outbox") == 1
     with pytest.raises(Reject):
         deliver(tasks.rescue, 1)
+
+
+def test_the_pruning_task_prunes(a_product: AProduct) -> None:
+    """Without arguments, from Beat."""
+    placed((a_product(), 1))
+    sql("INSERT INTO idempotency_keys VALUES (1, 'old', decode(repeat('00', 32), 'hex'), 1, '', now() - interval '30 h')")
+    deliver(tasks.prune)
+    deliver(tasks.prune)
+    assert sql("SELECT 1 FROM idempotency_keys") == []
