@@ -12,6 +12,7 @@ from flask import Flask
 from flask.json.provider import DefaultJSONProvider
 
 import config
+import heartbeat
 from orderapp import access, database, errors, failpoints, logs, worker
 from orderapp.accounts import bearer, guard, issuing
 from orderapp.accounts import cli as accounts_cli
@@ -99,6 +100,7 @@ def _open_doors(app: Flask) -> None:
     panel.init_app(app)
     app.cli.add_command(reports_cli.reports_cli)
     app.cli.add_command(monitoring_cli.audit)
+    app.cli.add_command(heartbeat.health)
     for commands in (
         products_cli.products_cli,
         outbox_cli.outbox_cli,

@@ -43,9 +43,10 @@ class StopSignal:
         return self._asked
 
 
-def run(run_once: Callable[[], float], stop: StopSignal) -> None:
-    """Call ``run_once`` until asked to stop; it returns the seconds to wait before the next call."""
+def run(run_once: Callable[[], float], stop: StopSignal, beat: Callable[[], None] = lambda: None) -> None:
+    """Call ``run_once`` until asked to stop; it returns the seconds to wait before the next call. ``beat`` hears of each."""
     while not stop.is_set():
+        beat()
         pause = run_once()
         if pause > 0:
             stop.wait(pause)

@@ -1,8 +1,12 @@
 """Beat's table: everything that happens by the clock, and how often. The only list; docs/operations.md shows it."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+from celery.beat import Scheduler as CeleryScheduler
+
+from heartbeat import Heart
 from orderapp import queues
 
 
@@ -34,3 +38,37 @@ def _as_celery_takes_it(entry: Entry) -> dict[str, Any]:
     # A message that waited until the next is due would only do the same again.
     options = {"expires": entry.every, "queue": queues.TASKS[entry.task].queue}
     return {"task": entry.task, "schedule": entry.every, "options": options}
+
+
+class Scheduler(CeleryScheduler):
+    """Celery's scheduler in memory (every entry is an interval: no file to corrupt), which says that it is alive."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._heart = Heart("beat")
+        super().__init__(*args, **kwargs)
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; at least every few seconds."""
+        self._heart.beat()
+        return float(super().tick(*args, **kwargs))
+
+    @cached_property
+    def connection(self) -> Any:
+        """Return the connection, whose waiting for the broker is no standstill."""
+        return beating(self.app.connection_for_write(), self._heart)
+
+
+def beating(connection: Any, heart: Heart) -> Any:
+    """Return the connection; while it waits for a broker that is away, however long, it says each second that it does."""
+    ensure_connection = connection.ensure_connection
+
+    def ensure(*args: Any, callback: Any = None, **kwargs: Any) -> Any:
+        def each_second() -> None:
+            heart.beat()
+            if callback:
+                callback()
+
+        return ensure_connection(*args, callback=each_second, **kwargs)
+
+    connection.ensure_connection = ensure
+    return connection

@@ -16,6 +16,7 @@ from celery.worker.request import Request
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from heartbeat import PERIOD, Heart
 from orderapp import failpoints, filebroker, incoming, queues, schedule
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
@@ -117,9 +118,23 @@ class Consumer(CeleryConsumer):
             step for step in CeleryConsumer.Blueprint.default_steps if not str(step).endswith(":DelayedDelivery")
         ]
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._heart = Heart("worker", self.hostname)
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect; a worker that waits for its broker is alive."""
+        return super().ensure_connected(schedule.beating(conn, self._heart))
+
+    def perform_pending_operations(self) -> None:
+        """Say that the loop goes round: with the file broker, which has no event loop, it comes by here."""
+        self._heart.beat()
+        super().perform_pending_operations()
+
     def register_with_event_loop(self, hub: Any) -> None:
-        """Look now and then whether the broker still delivers."""
+        """Say now and then that the loop goes round, and look whether the broker still delivers."""
         super().register_with_event_loop(hub)
+        hub.timer.call_repeatedly(PERIOD, self._heart.beat)
         connection: Any = self.connection
         if connection.transport.driver_type == "amqp":  # files forget nobody
             hub.timer.call_repeatedly(CONSUMER_CHECK, self.notice_lost_consumers)
@@ -243,7 +258,7 @@ def _settings(broker_url: str) -> dict[str, Any]:
         "worker_soft_shutdown_timeout": SOFT_SHUTDOWN,
         "worker_hijack_root_logger": False,  # logs.py has configured it
         "worker_redirect_stdouts": False,
-        "beat_scheduler": "celery.beat:Scheduler",  # in memory: every entry is an interval, no file to corrupt
+        "beat_scheduler": "orderapp.schedule:Scheduler",
         "beat_schedule": schedule.beat_schedule(),
         "enable_utc": True,
         "timezone": "UTC",

@@ -8,6 +8,7 @@ from flask import current_app
 from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
+from heartbeat import Heart
 from orderapp import tables
 from orderapp.audit import terminal_actor
 from orderapp.database import LAST_ID, is_outage, reading
@@ -41,7 +42,7 @@ def relay(once: bool) -> None:
         _drain(process)
         return
     log.info("relay started", queues=list(QUEUE_NAMES))
-    run(Steps(process), stop)
+    run(Steps(process), stop, Heart("relay").beat)
     process.close()
     log.info("relay stopped")
 
