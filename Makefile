@@ -3,13 +3,14 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: help run test proof soak lint types clean
+.PHONY: help run test proof soak bench bench-large lint types clean
 
 help:
 	@echo "make run    start everything here, until Ctrl-C (data: var/)"
 	@echo "make test   run the tests, up to 8 minutes"
 	@echo "make proof  run what takes longer: kills, soak, load, up to 25 minutes"
 	@echo "make soak SECONDS=600 SEED=1   processes under load, killed on a schedule that the seed decides"
+	@echo "make bench  measure it beside its peers and limits, up to 20 minutes; make bench-large: millions of orders"
 	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
 
 run: $(STAMP)
@@ -28,6 +29,19 @@ soak: $(STAMP)
 proof: $(STAMP)
 	@.venv/bin/pytest -n 2 -m proof -vv --durations=10
 
+# On a machine that does nothing else. One case alone: .venv/bin/python -m bench post
+bench: $(STAMP) bench/.venv/.installed
+	@.venv/bin/python -m bench
+
+bench-large: $(STAMP) bench/.venv/.installed
+	@.venv/bin/python -m bench --large
+
+bench/.venv/.installed: bench/requirements.txt | $(STAMP)
+	@.venv/bin/python -c 'import sys, venv; venv.create("bench/.venv", with_pip=True, clear=True)'
+	@echo "Installing the peers into bench/.venv ..."
+	@bench/.venv/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r bench/requirements.txt
+	@touch $@
+
 lint: $(STAMP)
 	@.venv/bin/ruff check && .venv/bin/ruff format --check
 
@@ -35,7 +49,7 @@ types: $(STAMP)
 	@.venv/bin/mypy
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
+	rm -rf .venv bench/.venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The newest of $(PYTHON) and python3.11 up that is there. Debian's own lacks ensurepip without python3-venv.

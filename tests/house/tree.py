@@ -167,7 +167,8 @@ def called(node: ast.expr) -> str:
 
 def read_tree(root: Path, folders: Iterable[str] = FOLDERS) -> Tree:
     """Parse the files at the top of a root and in its source folders."""
-    files = [*root.glob("*.py"), *(file for folder in folders for file in (root / folder).rglob("*.py"))]
+    found = [*root.glob("*.py"), *(file for folder in folders for file in (root / folder).rglob("*.py"))]
+    files = [file for file in found if ".venv" not in file.parts[len(root.parts) :]]  # the peers of bench/ have one there
     return Tree(root, tuple(_parsed(root, file) for file in sorted(files)))
 
 
