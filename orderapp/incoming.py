@@ -29,18 +29,19 @@ UNUSED = (
 
 
 def fault_of(message: Any) -> str | None:
-    """Return why no worker can take this message, or None. Whether its task and arguments exist is seen later."""
+    """Return why no worker can take this message, or None. Whether its task takes these arguments is seen later."""
     headers = message.headers if isinstance(message.headers, dict) else {}
     if not isinstance(headers.get("task"), str):
         return "it names no task"
+    if headers["task"] not in TASKS:  # Celery brings a few of its own, which run any task that a message names
+        return f"this version has no task {headers['task']!r}"
     if not _is_uuid(headers.get("id")):
         return "its task id is no UUID"  # orders.task_id holds it
     for name in UNUSED:
         if headers.get(name):
             return f"it brings {name}, which nobody here sends"
     # beat sends the limit that queues.py gives; a longer one would outlive the lease of an order.
-    known = TASKS.get(headers["task"])
-    if headers.get("timelimit") not in (None, [None, None], [known.time_limit if known else None, None]):
+    if headers.get("timelimit") not in (None, [None, None], [TASKS[headers["task"]].time_limit, None]):
         return "it brings a time limit of its own"
     return _fault_of_body(message)
 

@@ -50,6 +50,9 @@ DEAD_QUEUE = "orderapp.dead"
 # a quarter of an hour, and the rescuer heals what still dies.
 DELIVERY_LIMIT = 200
 
+# Who looks at dead letters gives them back, and that is a delivery: the 21st look would make RabbitMQ 4 drop them.
+DEAD_DELIVERY_LIMIT = 1_000_000
+
 # The default exchange routes by queue name: no binding exists that somebody could delete.
 _DEFAULT_EXCHANGE = Exchange("")
 
@@ -70,6 +73,5 @@ def work_queues() -> list[Queue]:
 
 def dead_queue() -> Queue:
     """Return the queue of messages that no worker could take."""
-    return Queue(
-        DEAD_QUEUE, _DEFAULT_EXCHANGE, routing_key=DEAD_QUEUE, durable=True, queue_arguments={"x-queue-type": "quorum"}
-    )
+    arguments = {"x-queue-type": "quorum", "x-delivery-limit": DEAD_DELIVERY_LIMIT}
+    return Queue(DEAD_QUEUE, _DEFAULT_EXCHANGE, routing_key=DEAD_QUEUE, durable=True, queue_arguments=arguments)

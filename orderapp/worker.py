@@ -2,7 +2,7 @@
 
 import inspect
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -52,7 +52,8 @@ class OrderTask(Task):  # type: ignore[type-arg]
 
     Request = "orderapp.worker:OrderRequest"
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    # The slash: a message may bring an argument named "self", and that is a wrong argument like any other.
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Run the door inside an application context."""
         with (
             _flask_app(self.app).app_context(),
@@ -74,19 +75,20 @@ class OrderTask(Task):  # type: ignore[type-arg]
                 log.exception("task failed")
                 raise Reject(error, requeue=False) from error
 
-    def _run_checked(self, *args: Any, **kwargs: Any) -> Any:
-        self._refuse_wrong_arguments(args, kwargs)
+    def _run_checked(self, /, *args: Any, **kwargs: Any) -> Any:
+        self.bound(args, kwargs)
         result = self._through_outages(*args, **kwargs)
         failpoints.passing(self.name, "returned")
         return result
 
-    def _refuse_wrong_arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def bound(self, args: Sequence[Any], kwargs: dict[str, Any]) -> inspect.BoundArguments:
+        """Return the arguments as the task's function would get them. Raises BadMessageError when it would not take them."""
         try:
-            inspect.signature(self.run).bind(*args, **kwargs)
+            return inspect.signature(self.run).bind(*args, **kwargs)
         except TypeError as error:
             raise BadMessageError(f"wrong arguments: {error}") from error
 
-    def _through_outages(self, *args: Any, **kwargs: Any) -> Any:
+    def _through_outages(self, /, *args: Any, **kwargs: Any) -> Any:
         try:
             return outlast(lambda: self.run(*args, **kwargs), OUTAGE_PATIENCE)
         except SQLAlchemyError as error:

@@ -49,6 +49,19 @@ def publisher_for(broker_url: str) -> Publisher:
     return FilePublisher(broker_url) if broker_url.startswith("filesystem://") else AmqpPublisher(broker_url)
 
 
+def connection_to(broker_url: str) -> Connection:
+    """Return how to reach RabbitMQ; nothing is opened. Every step of it ends within seconds."""
+    # Without the blocked notification py-amqp would look for one before every publish; a blocked broker sends no
+    # confirm, and that is what counts.
+    options = {
+        "read_timeout": SOCKET_TIMEOUT,
+        "write_timeout": SOCKET_TIMEOUT,
+        "client_properties": {"capabilities": {}},
+        "socket_settings": _PATIENT,
+    }
+    return Connection(broker_url, connect_timeout=SOCKET_TIMEOUT, heartbeat=0, transport_options=options)
+
+
 class AmqpPublisher:
     """Publishes with many messages in flight and matches each confirm to its message by delivery tag.
 
@@ -57,15 +70,7 @@ class AmqpPublisher:
     """
 
     def __init__(self, broker_url: str) -> None:
-        # Without the blocked notification py-amqp would look for one before every publish; a blocked broker sends no
-        # confirm, and that is what counts.
-        options = {
-            "read_timeout": SOCKET_TIMEOUT,
-            "write_timeout": SOCKET_TIMEOUT,
-            "client_properties": {"capabilities": {}},
-            "socket_settings": _PATIENT,
-        }
-        self._broker = Connection(broker_url, connect_timeout=SOCKET_TIMEOUT, heartbeat=0, transport_options=options)
+        self._broker = connection_to(broker_url)
         self._connection: amqp.Connection | None = None
         self._channel: Any = None
         self._in_flight = InFlight(first_tag=1)

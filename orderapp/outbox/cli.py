@@ -1,6 +1,7 @@
 """Door: ``flask outbox``."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 import click
 import structlog
@@ -14,10 +15,11 @@ from orderapp.audit import terminal_actor
 from orderapp.database import LAST_ID, is_outage, reading
 from orderapp.errors import OrderAppError
 from orderapp.loop import StopSignal, run
-from orderapp.outbox import broker, parking, queries
+from orderapp.outbox import broker, dead_letters, parking, queries
 from orderapp.outbox.envelopes import Envelopes
+from orderapp.outbox.receipts import BrokerOutageError
 from orderapp.outbox.relaying import Relay
-from orderapp.queues import QUEUE_NAMES
+from orderapp.queues import DEAD_QUEUE, QUEUE_NAMES
 
 log = structlog.get_logger(__name__)
 
@@ -100,10 +102,54 @@ def _first_line(error: Exception) -> str:
 @outbox_cli.command("status")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(as_json: bool) -> None:
-    """Show per queue what is due, waits for later or is parked."""
+    """Show per queue what is due, waits for later or is parked; and how many messages are dead."""
     with reading() as session:
         rows = queries.status(session, QUEUE_NAMES)
+    messages, fault = _dead_letters()
+    if as_json:
+        rows.append({"queue": DEAD_QUEUE, "messages": messages, "fault": fault})
     tables.show(rows, as_json=as_json, empty="")
+    if not as_json:
+        click.echo(f"{DEAD_QUEUE}: {fault or f'{messages} message(s)'}")
+
+
+def _dead_letters() -> tuple[int | None, str | None]:
+    """Return how many there are, or what keeps us from knowing: what the outbox holds is told all the same."""
+    try:
+        return dead_letters.count(_rabbitmq_url()), None
+    except BrokerOutageError as error:
+        return None, f"broker unreachable ({error})"
+    except NoDeadLettersError as error:
+        return None, str(error)
+
+
+class NoDeadLettersError(OrderAppError):
+    """The files of `make run` keep no dead letters: a refused message is in the log only."""
+
+
+def _rabbitmq_url() -> str:
+    url: str = current_app.extensions["settings"].celery_broker_url
+    if url.startswith("filesystem://"):
+        raise NoDeadLettersError(str(NoDeadLettersError.__doc__))
+    return url
+
+
+@outbox_cli.command("dead")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def dead(as_json: bool) -> None:
+    """Count the messages that no worker could take, the oldest thousand by reason. They stay where they are."""
+    try:
+        found = dead_letters.look(_rabbitmq_url(), current_app.extensions["celery"].tasks)
+    except BrokerOutageError as error:
+        raise click.ClickException(f"broker unreachable ({error})") from error
+    except NoDeadLettersError as error:
+        raise click.ClickException(str(error)) from error
+    if as_json:
+        click.echo(current_app.json.dumps(asdict(found)))
+        return
+    if found.reasons:
+        tables.show([asdict(reason) for reason in found.reasons], as_json=False, empty="")
+    click.echo(f"{found.messages} message(s) in {DEAD_QUEUE}, {found.looked_at} looked at.")
 
 
 @outbox_cli.command("parked")

@@ -25,6 +25,7 @@ HTTP_CLIENTS = {
 AMQP = ("kombu", "amqp")
 AMQP_SPEAKERS = {
     "orderapp/outbox/broker.py",  # publishes
+    "orderapp/outbox/dead_letters.py",  # looks at dead letters
     "orderapp/queues.py",  # declares the queues
     "orderapp/worker.py",  # consumes
     "orderapp/filebroker.py",  # is the broker of `make run`

@@ -74,7 +74,7 @@ def test_status_counts_each_queue(runner: FlaskCliRunner) -> None:
     put(4, task=WEBHOOKS_DELIVER, after=3600)
     a_parked_row()
     sql("UPDATE outbox SET available_at = now() - interval '90 s' WHERE subject_id = 1")
-    orders, webhooks, maintenance = rows(runner, "status")
+    orders, webhooks, maintenance, _dead = rows(runner, "status")
     assert 89 < orders.pop("oldest_seconds") < 120
     assert orders == {"queue": "orders", "due": 2, "later": 1, "parked": 1}
     assert webhooks == {"queue": "webhooks", "due": 0, "later": 1, "parked": 0, "oldest_seconds": 0.0}
@@ -84,7 +84,8 @@ def test_status_counts_each_queue(runner: FlaskCliRunner) -> None:
 def test_status_shows_queues_that_no_relay_of_this_version_serves(runner: FlaskCliRunner) -> None:
     """Otherwise nobody would ever see that messages wait there."""
     put_raw(queue="from-tomorrow")
-    assert [row["queue"] for row in rows(runner, "status")] == ["orders", "webhooks", "maintenance", "from-tomorrow"]
+    queues = [row["queue"] for row in rows(runner, "status")]
+    assert queues == ["orders", "webhooks", "maintenance", "from-tomorrow", "orderapp.dead"]
 
 
 def test_status_is_a_table_for_people(runner: FlaskCliRunner) -> None:
