@@ -27,6 +27,7 @@ from orderapp.orders import events as order_events
 from orderapp.orders import models as orders_models
 from orderapp.orders import routes as orders_routes
 from orderapp.orders import tasks as orders_tasks  # noqa: F401 - Celery learns the tasks by the import
+from orderapp.orders import timeline
 from orderapp.outbox import cli as outbox_cli
 from orderapp.outbox import models as outbox_models
 from orderapp.products import cli as products_cli
@@ -38,6 +39,7 @@ from orderapp.reports import routes as reports_routes
 from orderapp.reports import tasks as reports_tasks  # noqa: F401
 from orderapp.webhooks import cli as webhooks_cli
 from orderapp.webhooks import fan_out as webhooks_fan_out
+from orderapp.webhooks import history as webhooks_history
 from orderapp.webhooks import models as webhooks_models
 from orderapp.webhooks import tasks as webhooks_tasks  # noqa: F401
 
@@ -86,6 +88,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     guard.init_app(app, secure=settings.app_env == "production")
     _open_doors(app)
     app.shell_context_processor(_shell_names)
+    timeline.register(app, webhooks_history.attempts_about)
     order_events.subscribe(app, partial(webhooks_fan_out.fan_out, enabled=settings.webhook_url is not None))
     return app
 

@@ -24,7 +24,10 @@ class Route(NamedTuple):
 # The parts of addresses are filled in by name: order_id is an order of Alice's for product 1, product_id another product.
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "orders.place"): Route(access.ORDERS_WRITE, 201, request={"json": {"items": [{"product_id": 1, "quantity": 1}]}}),
+    ("GET", "orders.show_all"): Route(access.ORDERS_READ, 200),
     ("GET", "orders.show"): Route(access.ORDERS_READ, 200, owned=True),
+    ("GET", "orders.show_timeline"): Route(access.ORDERS_READ, 200, owned=True),
+    ("POST", "orders.cancel"): Route(access.ORDERS_WRITE, 200, owned=True),
     ("GET", "products.show_all"): Route(access.ORDERS_READ, 200),
     ("GET", "products.show"): Route(access.ORDERS_READ, 200),
     ("POST", "products.create"): Route(access.PRODUCTS_WRITE, 201, request={"json": {"name": "Mouse", "price": "1.00"}}),

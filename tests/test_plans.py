@@ -1,16 +1,20 @@
 """No statement that settles orders reads a whole table: at 10,000 rows, with statistics and on tables nobody analysed."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
 from orderapp.database import reading
+from orderapp.orders import pages, queries
+from orderapp.orders.pages import Wanted
 from orderapp.orders.processing import process_orders
 from orderapp.orders.rescuing import rescue_orders
-from tests.orders.examples import TASK, a_task, died
-from tests.sql import sql
+from tests.orders.examples import ANONYMOUS, TASK, a_task, died
+from tests.sql import holding, sql
 from tests.wire import Said, listening
 
 # Tables that grow; a scan of one of them takes longer every day.
@@ -91,6 +95,52 @@ def test_a_rescue_scans_no_table() -> None:
     """The index holds open orders only, however long the history."""
     assert breaches(rescue_orders) == []
     assert sql("SELECT count(*) FROM outbox") == [(len(OPEN),)]
+
+
+NOW = datetime.now(UTC)
+
+# A status of one order in a hundred; a product of every order and one of three; a reference of every order.
+FILTERS: dict[str, tuple[Any, ...]] = {
+    "status": (None, "pending"),
+    "product": (None, 1, 2),
+    "reference": (None, "PO-1"),
+    "start": (None, NOW - timedelta(days=1)),
+    "after": (None, ((NOW + timedelta(days=1)).isoformat(), ORDERS // 2)),
+}
+
+
+def rows_read(plan: dict[str, Any]) -> int:
+    """Return how many rows the busiest node of a plan that was run has read, those that it threw away included."""
+    read = plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)
+    return max([int(read * plan["Actual Loops"]), *(rows_read(below) for below in plan.get("Plans", ()))])
+
+
+@pytest.mark.usefixtures("_history")
+def test_a_page_of_orders_reads_no_table_and_no_more_rows_than_its_bound(
+    monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
+    """For every combination of filters, on the first page and on a later one; the bound needs statistics."""
+    monkeypatch.setattr(pages, "SCANNED", 500)
+    monkeypatch.setattr(pages, "FEW", 50)
+    lines = "INSERT INTO order_items (order_id, product_id, quantity, unit_price) SELECT id, 1, 1, 1 FROM orders"
+    sql(f"{lines} ON CONFLICT DO NOTHING; UPDATE orders SET reference = 'PO-1'")
+    analysed = "analysed" in request.node.name
+    if analysed:
+        sql("ANALYZE orders, order_items")
+    faults, tried = [], 0
+    with holding("SELECT 1") as cursor:
+        for values in product(*FILTERS.values()):
+            wanted = Wanted(ANONYMOUS, 100, **dict(zip(FILTERS, values, strict=True)))
+            with listening() as wire, reading() as session:
+                queries.get_orders(session, pages.find(session, wanted).order_ids)
+            for said in wire.said:
+                cursor.execute(f"EXPLAIN (ANALYZE, TIMING OFF, FORMAT JSON) {said.statement}", said.parameters)
+                plan = cursor.fetchone()[0][0]["Plan"]
+                if GROWING & set(scans(plan)) or (analysed and rows_read(plan) > 550):
+                    faults.append((wanted, said.statement, plan))
+                tried += 1
+    assert faults == []
+    assert tried > 100
 
 
 @pytest.mark.usefixtures("_history")

@@ -14,14 +14,14 @@ _ITEMS = text("SELECT product_id, quantity FROM order_items WHERE order_id = :or
 _TOTAL = text("SELECT total_amount FROM orders WHERE id = :order_id")
 
 
-def cancel_order(order_id: int, actor: str, reason: str | None = None) -> None:
-    """Cancel a pending or confirmed order.
+def cancel_order(order_id: int, actor: str, reason: str | None = None, *, client_id: int | None = None) -> None:
+    """Cancel a pending or confirmed order of this client; client None is the operator, whom all orders are open to.
 
     Afterwards its stock is returned and its webhook is on the way. Racing a worker is safe: whoever locks the order first
     decides. Raises NotFoundError, and ConflictError for any other status.
     """
     with writing() as session:
-        status = states.lock_status(session, order_id)
+        status = states.lock_status(session, order_id, client_id)
         if status == "processing":
             raise ConflictError(f"Order {order_id} is being processed; try again in a moment.")
         if status not in {"pending", "confirmed"}:

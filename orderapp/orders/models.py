@@ -30,8 +30,16 @@ class Order(Base):
 
     __tablename__ = "orders"
     __table_args__ = (
-        Index("orders_client", "client_id", "id"),
-        Index("orders_client_status", "client_id", "status", "id"),
+        Index("orders_client", "client_id", "created_at", "id"),
+        Index("orders_client_status", "client_id", "status", "created_at", "id"),
+        Index(
+            "orders_client_reference",
+            "client_id",
+            "reference",
+            "created_at",
+            "id",
+            postgresql_where=text("reference IS NOT NULL"),
+        ),
         Index("orders_settled", "settled_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
         Index("orders_open", "rescue_at", postgresql_where=text("status IN ('pending', 'processing')")),
     )
@@ -45,6 +53,7 @@ class Order(Base):
     failure_reason: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     webhook_sent: Mapped[bool] = mapped_column(Boolean)
     task_id: Mapped[UUID | None]
+    claimed_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     attempts: Mapped[int] = mapped_column(Integer)
     lease_until: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
     rescue_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
@@ -58,7 +67,10 @@ class OrderItem(Base):
     """One line of an order: a product once, at the price quoted when it was placed. Never changed."""
 
     __tablename__ = "order_items"
-    __table_args__ = (UniqueConstraint("order_id", "product_id"),)
+    __table_args__ = (
+        UniqueConstraint("order_id", "product_id"),
+        Index("order_items_product", "product_id", "order_id"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     order_id: Mapped[int] = mapped_column(ForeignKey("orders.id"))

@@ -21,6 +21,19 @@ WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.cl
 ORDER BY order_items.id
 """)
 
+# The ids once more for the lines, and the names one by one: joined, whole tables were read for a page of a hundred.
+_ORDERS = text("""
+SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
+    orders.failure_reason, orders.created_at, order_items.id AS item_id,
+    (SELECT name FROM products WHERE products.id = order_items.product_id) AS product, order_items.product_id,
+    order_items.quantity, order_items.unit_price
+FROM orders JOIN order_items ON order_items.order_id = orders.id
+WHERE orders.id = ANY(:ids) AND order_items.order_id = ANY(:ids)
+ORDER BY order_items.id
+""")
+
+_BELONGS = text("SELECT EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND client_id = :client_id)")
+
 _EVENT = text("SELECT id, order_id, sequence, type, data, occurred_at FROM order_events WHERE id = :event_id")
 
 _PROGRESS = text("SELECT id, task_id, attempts, lease_until, rescue_at, settled_at FROM orders WHERE id = :order_id")
@@ -86,6 +99,19 @@ def get_order(session: Session, order_id: int, client_id: int | None = None) -> 
     """Return the order, if this client owns it; client None is the operator, who sees all."""
     rows = session.execute(_ORDER, {"order_id": order_id, "client_id": client_id}).all()
     return view_of(rows) if rows else None
+
+
+def get_orders(session: Session, order_ids: Sequence[int]) -> list[OrderView]:
+    """Return these orders, in this order."""
+    rows: dict[int, list[Any]] = {order_id: [] for order_id in order_ids}
+    for row in session.execute(_ORDERS, {"ids": list(order_ids)}):
+        rows[row.id].append(row)
+    return [view_of(lines) for lines in rows.values()]
+
+
+def belongs(session: Session, order_id: int, client_id: int) -> bool:
+    """Tell whether there is such an order, and this client owns it."""
+    return bool(session.scalar(_BELONGS, {"order_id": order_id, "client_id": client_id}))
 
 
 def event_snapshot(session: Session, event_id: UUID) -> EventSnapshot:

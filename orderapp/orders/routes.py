@@ -5,17 +5,28 @@ from typing import Any
 from flask import current_app, jsonify, url_for
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
+from marshmallow import RAISE
 
-from orderapp import access
+from orderapp import access, pagination
 from orderapp.database import LAST_ID, reading
 from orderapp.errors import BodyParser, NotFoundError
-from orderapp.orders import placing, queries
+from orderapp.orders import cancelling, pages, placing, queries, timeline
 from orderapp.orders.idempotency import Answer, Key, fingerprint
+from orderapp.orders.pages import Wanted
 from orderapp.orders.queries import OrderView
-from orderapp.orders.schemas import IdempotencySchema, OrderSchema, PlaceOrderSchema
+from orderapp.orders.schemas import (
+    IdempotencySchema,
+    OrderSchema,
+    OrdersSchema,
+    PlaceOrderSchema,
+    TimelineSchema,
+    WantedOrdersSchema,
+)
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/orders", description="Orders.")
 blueprint.ARGUMENTS_PARSER = BodyParser()
+
+ONE = f"/<int(max={LAST_ID}):order_id>/"
 
 
 @blueprint.post("/")
@@ -38,16 +49,62 @@ def place(order: dict[str, Any], headers: dict[str, str | None]) -> ResponseRetu
     return _created(placing.place_order_once(sent, lines, currency=currency, reference=reference, render=_body))
 
 
-@blueprint.get(f"/<int(max={LAST_ID}):order_id>/")
+@blueprint.get("/")
+@access.requires(access.ORDERS_READ)
+@blueprint.arguments(WantedOrdersSchema, location="query", unknown=RAISE)
+@blueprint.response(200, OrdersSchema)
+def show_all(asked: dict[str, Any]) -> ResponseReturnValue:
+    """List orders, newest first."""
+    cursor, limit = asked.pop("cursor"), asked.pop("limit")
+    client_id = access.current_client().id
+    about = {"list": "orders", "client": client_id} | {name: str(value) for name, value in asked.items()}
+    after = pagination.unseal(cursor, about)
+    with reading() as session:
+        page = pages.find(session, Wanted(client_id, limit, **asked, after=tuple(after) if after else None))
+        orders = queries.get_orders(session, page.order_ids)
+    return jsonify({"data": orders, "next": pagination.seal(page.end, about) if page.end else None})
+
+
+@blueprint.get(ONE)
 @access.requires(access.ORDERS_READ)
 @blueprint.response(200, OrderSchema)
 def show(order_id: int) -> ResponseReturnValue:
     """Show one order."""
+    return jsonify(_shown(order_id))
+
+
+@blueprint.post(f"{ONE}cancel/")
+@access.requires(access.ORDERS_WRITE)
+@blueprint.response(200, OrderSchema)
+def cancel(order_id: int) -> ResponseReturnValue:
+    """Cancel a pending or confirmed order; what it had bought goes back to stock, and its webhook is on the way."""
+    client = access.current_client()
+    cancelling.cancel_order(order_id, f"api:{client.name}", client_id=client.id)
+    return jsonify(_shown(order_id))
+
+
+@blueprint.get(f"{ONE}timeline/")
+@access.requires(access.ORDERS_READ)
+@blueprint.response(200, TimelineSchema)
+def show_timeline(order_id: int) -> ResponseReturnValue:
+    """Show what happened to an order: its events, claim, stock movements and webhook attempts, oldest first."""
+    with reading() as session:
+        if not queries.belongs(session, order_id, access.current_client().id):
+            raise _no_order(order_id)
+        entries = timeline.timeline_of(session, order_id)
+    return jsonify({"data": entries})
+
+
+def _shown(order_id: int) -> OrderView:
     with reading() as session:
         order = queries.get_order(session, order_id, client_id=access.current_client().id)
     if order is None:
-        raise NotFoundError(f"There is no order {order_id}.")
-    return jsonify(order)
+        raise _no_order(order_id)
+    return order
+
+
+def _no_order(order_id: int) -> NotFoundError:
+    return NotFoundError(f"There is no order {order_id}.")
 
 
 def _body(order: OrderView) -> bytes:

@@ -5,8 +5,9 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from orderapp.database import LAST_ID
-from orderapp.fields import StrictInteger, plain_text
+from orderapp.fields import QueryInteger, StrictInteger, plain_text
 from orderapp.orders.lines import MOST_UNITS, Line
+from orderapp.pagination import PageSchema
 
 # Lines per order: with one product each, the settle transaction locks as many rows.
 MOST_ITEMS = 100
@@ -16,6 +17,8 @@ LONGEST_REFERENCE = 64
 
 # Characters of an idempotency key, as the column has it; a UUID takes 36.
 LONGEST_KEY = 255
+
+STATUSES = ("pending", "processing", "confirmed", "failed", "cancelled")
 
 
 class LineSchema(Schema):
@@ -65,7 +68,7 @@ class OrderSchema(Schema):
     """An order."""
 
     id = fields.Integer()
-    status = fields.String(validate=validate.OneOf(["pending", "processing", "confirmed", "failed", "cancelled"]))
+    status = fields.String(validate=validate.OneOf(STATUSES))
     total_amount = fields.Decimal(places=2, as_string=True, allow_none=True)
     currency = fields.String()
     reference = fields.String(allow_none=True)
@@ -73,3 +76,45 @@ class OrderSchema(Schema):
     items = fields.List(fields.Nested(ItemSchema))
     failure_reason = fields.Dict(allow_none=True)
     created_at = fields.AwareDateTime(format="iso")
+
+
+class WantedOrdersSchema(PageSchema):
+    """Which orders; what is left out does not matter."""
+
+    status = fields.String(validate=validate.OneOf(STATUSES))
+    product = QueryInteger(
+        validate=validate.Range(1, LAST_ID), metadata={"description": "Id of a product that is in the order."}
+    )
+    reference = fields.String(validate=plain_text(LONGEST_REFERENCE), metadata={"description": "Exactly this reference."})
+    start = fields.AwareDateTime(
+        format="iso", data_key="from", metadata={"description": "Created then or later; with its time zone, such as Z."}
+    )
+    stop = fields.AwareDateTime(format="iso", data_key="to", metadata={"description": "Created before then."})
+
+
+class OrdersSchema(Schema):
+    """One page of orders."""
+
+    data = fields.List(fields.Nested(OrderSchema))
+    next = fields.String(
+        allow_none=True,
+        metadata={
+            "description": "Cursor of the next page; null on the last. A page may be short, even empty, and not be the last."
+        },
+    )
+
+
+class EntrySchema(Schema):
+    """One step of an order."""
+
+    at = fields.AwareDateTime(format="iso")
+    kind = fields.String(
+        metadata={"description": "An event's type, order.claimed, stock.sale, stock.return or webhook.attempt."}
+    )
+    details = fields.Dict()
+
+
+class TimelineSchema(Schema):
+    """What happened to an order, oldest first."""
+
+    data = fields.List(fields.Nested(EntrySchema))

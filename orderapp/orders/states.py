@@ -40,6 +40,7 @@ _LOCK_INTERRUPTED = text(
 # clock_timestamp(): now() is the transaction's start, which may lie a lock wait back.
 _CLAIM = text("""
 UPDATE orders SET status = 'processing', task_id = CAST(:task_id AS uuid), attempts = attempts + 1, rescues = 0,
+    claimed_at = clock_timestamp(),
     lease_until = clock_timestamp() + make_interval(secs => :lease),
     rescue_at = clock_timestamp() + make_interval(secs => :lease)
 WHERE id = ANY(:ids) RETURNING id, attempts
@@ -76,13 +77,16 @@ WHERE id = :order_id RETURNING last_sequence
 """)
 
 _REOPEN = text("""
-UPDATE orders SET status = 'pending', webhook_sent = false, task_id = NULL, attempts = 0, lease_until = NULL,
+UPDATE orders SET status = 'pending', webhook_sent = false, task_id = NULL, attempts = 0, lease_until = NULL, claimed_at = NULL,
     failure_reason = NULL, settled_at = NULL, rescues = 0,
     rescue_at = clock_timestamp() + make_interval(secs => :rescue_after), last_sequence = last_sequence + 1
 WHERE id = :order_id RETURNING last_sequence
 """)
 
-_LOCK_ONE = text("SELECT status FROM orders WHERE id = :order_id ORDER BY id FOR NO KEY UPDATE")
+_LOCK_ONE = text("""
+SELECT status FROM orders WHERE id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR client_id = :client_id)
+ORDER BY id FOR NO KEY UPDATE
+""")
 
 _WEBHOOK_SENT = text("UPDATE orders SET webhook_sent = :sent WHERE id = :order_id")
 
@@ -158,9 +162,9 @@ def release(session: Session, claims: Sequence[Claim], task_id: str, *, counted:
     session.execute(_RELEASE, {"ids": held, "task_id": task_id, "uncounted": 0 if counted else 1})
 
 
-def lock_status(session: Session, order_id: int) -> str:
-    """Lock one order until the transaction ends; returns its status. Raises NotFoundError."""
-    status: str | None = session.scalar(_LOCK_ONE, {"order_id": order_id})
+def lock_status(session: Session, order_id: int, client_id: int | None = None) -> str:
+    """Lock one order until the transaction ends; returns its status. Client None is the operator. Raises NotFoundError."""
+    status: str | None = session.scalar(_LOCK_ONE, {"order_id": order_id, "client_id": client_id})
     if status is None:
         raise NotFoundError(f"There is no order {order_id}.")
     return status

@@ -1,0 +1,20 @@
+"""What receivers were sent about an order: this room's part of the timeline."""
+
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from orderapp.orders.timeline import Entry
+
+# Not the error's text: it may name addresses inside our network.
+_ATTEMPTS = text("""
+SELECT a.started_at, 'webhook.attempt' AS kind, jsonb_build_object(
+    'delivery_id', d.id, 'event_id', d.event_id, 'attempt', a.attempt, 'status_code', a.status_code,
+    'duration_ms', a.duration_ms) AS details
+FROM webhook_deliveries d JOIN webhook_attempts a ON a.delivery_id = d.id
+WHERE d.order_id = :order_id ORDER BY a.id
+""")
+
+
+def attempts_about(session: Session, order_id: int) -> list[Entry]:
+    """Return every POST that was made about this order, with its answer's code and how long it took."""
+    return [Entry(*row) for row in session.execute(_ATTEMPTS, {"order_id": order_id})]
