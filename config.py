@@ -68,6 +68,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("REQUIRE_API_KEY", "bool", False,
             "true: the API answers nobody without a key; true by default in production. false: who sends none is `anonymous`",
             "set true or false"),
+    Setting("RATE_LIMIT", "str", None,
+            "requests per API key and time, such as 100/minute; unset: no limit, and nothing is counted",
+            "set NUMBER/second, /minute, /hour or /day", Regexp(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")),
     Setting("CURRENCY", "str", "USD",
             "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
     Setting("REPORT_TIMEZONE", "str", "UTC",
@@ -113,6 +116,7 @@ class Settings:
     celery_broker_url: str
     secret_key: str
     require_api_key: bool
+    rate_limit: str | None
     currency: str
     report_timezone: str
     webhook_url: str | None

@@ -14,7 +14,7 @@ from flask.json.provider import DefaultJSONProvider
 import config
 import heartbeat
 from orderapp import access, database, errors, failpoints, logs, worker
-from orderapp.accounts import bearer, guard, issuing
+from orderapp.accounts import bearer, guard, issuing, rates
 from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
 from orderapp.admin import panel
@@ -84,7 +84,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     errors.init_app(app)
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)
     worker.make_celery(app, settings.celery_broker_url)
-    access.init_app(app, bearer.identify, issuing.note_use)
+    access.init_app(app, bearer.identify, rates.count, issuing.note_use)
     guard.init_app(app, secure=settings.app_env == "production")
     _open_doors(app)
     app.shell_context_processor(_shell_names)

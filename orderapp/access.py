@@ -18,7 +18,7 @@ import structlog
 from flask import Flask, Response, current_app, g, request
 from sqlalchemy.exc import SQLAlchemyError
 
-from orderapp.errors import ForbiddenError
+from orderapp.errors import ForbiddenError, TooManyRequestsError
 
 log = structlog.get_logger(__name__)
 
@@ -48,9 +48,20 @@ class Client:
     use_is_news: bool = False
 
 
+@dataclass(frozen=True)
+class Standing:
+    """How a client stands against its rate limit; ``reset`` is in seconds from now."""
+
+    limit: int
+    remaining: int
+    reset: int
+    refused: bool
+
+
 View = TypeVar("View", bound=Callable[..., Any])
 Identify = Callable[[str], Client]
 NoteUse = Callable[[int], None]
+Count = Callable[[Client], Standing | None]
 
 
 def requires(scope: str) -> Callable[[View], View]:
@@ -77,9 +88,10 @@ def current_client() -> Client:
     return client
 
 
-def init_app(app: Flask, identify: Identify, note_use: NoteUse) -> None:
+def init_app(app: Flask, identify: Identify, count: Count, note_use: NoteUse) -> None:
     """Stand before every route under /api. ``identify`` takes the Authorization header, empty without one."""
-    app.before_request(partial(_check, identify))
+    app.before_request(partial(_check, identify, count))
+    app.after_request(_tell_standing)
     app.after_request(partial(_plan_note, app, note_use))
 
 
@@ -88,7 +100,7 @@ def _declare(scope: str, view: View) -> View:
     return view
 
 
-def _check(identify: Identify) -> None:
+def _check(identify: Identify, count: Count) -> None:
     rule = request.url_rule
     if rule is None or not rule.rule.startswith(PREFIX):
         return
@@ -100,9 +112,21 @@ def _check(identify: Identify) -> None:
     if needed == NOBODY_IN_PARTICULAR:
         return
     client = identify(request.headers.get("Authorization", ""))
+    g.api_standing = standing = count(client)
+    if standing and standing.refused:
+        raise TooManyRequestsError(f"At most {standing.limit} requests in a while; wait.", retry_after=standing.reset)
     if needed not in client.scopes:
         raise ForbiddenError(f"This key lacks the scope {needed}.", missing_scope=needed)
     g.api_client = client
+
+
+def _tell_standing(response: Response) -> Response:
+    standing: Standing | None = g.get("api_standing")
+    if standing is not None:
+        response.headers["RateLimit-Limit"] = str(standing.limit)
+        response.headers["RateLimit-Remaining"] = str(standing.remaining)
+        response.headers["RateLimit-Reset"] = str(standing.reset)
+    return response
 
 
 def _plan_note(app: Flask, note_use: NoteUse, response: Response) -> Response:

@@ -69,6 +69,14 @@ class ForbiddenError(OrderAppError):
         super().__init__(detail)
 
 
+class TooManyRequestsError(OrderAppError):
+    """The client asks too often; ``retry_after`` is in seconds."""
+
+    def __init__(self, detail: str, *, retry_after: int) -> None:
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
 class PreconditionFailedError(OrderAppError):
     """The thing is no longer what the caller takes it for."""
 
@@ -85,6 +93,7 @@ _STATUS = {
     NotIdentifiedError: 401,
     ForbiddenError: 403,
     PreconditionFailedError: 412,
+    TooManyRequestsError: 429,
 }
 
 # Python names 422 by its old name before 3.13.
@@ -217,8 +226,8 @@ def _own_error(error: OrderAppError) -> Response:
     challenge = _challenge(error)
     if challenge:
         answer.headers["WWW-Authenticate"] = challenge
-    if isinstance(error, StillRunningError):
-        answer.headers["Retry-After"] = str(RETRY_AFTER)
+    if isinstance(error, (StillRunningError, TooManyRequestsError)):
+        answer.headers["Retry-After"] = str(getattr(error, "retry_after", RETRY_AFTER))
     return answer
 
 

@@ -1,8 +1,8 @@
-"""Counters of the login limits in PostgreSQL: all processes count together, which ``memory://`` cannot."""
+"""Counters of limits in PostgreSQL: all processes count together, which ``memory://`` cannot."""
 
 from limits.storage import Storage
 from sqlalchemy import NullPool, create_engine, text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 # One statement, so that two processes cannot read the same count. A row whose time is over begins anew.
@@ -12,7 +12,7 @@ VALUES (:key, :amount, clock_timestamp() + make_interval(secs => :expiry))
 ON CONFLICT (key) DO UPDATE SET
     hits = CASE WHEN rate_limits.expires_at <= clock_timestamp() THEN 0 ELSE rate_limits.hits END + excluded.hits,
     expires_at = CASE WHEN rate_limits.expires_at <= clock_timestamp() THEN excluded.expires_at ELSE rate_limits.expires_at END
-RETURNING hits
+RETURNING hits, extract(epoch FROM expires_at - clock_timestamp())
 """)
 
 _HITS = text("SELECT hits FROM rate_limits WHERE key = :key AND expires_at > clock_timestamp()")
@@ -24,6 +24,14 @@ _FORGET_OLD = text("DELETE FROM rate_limits WHERE expires_at <= clock_timestamp(
 _FORGET = text("DELETE FROM rate_limits WHERE key = :key")
 
 _FORGET_ALL = text("DELETE FROM rate_limits")
+
+
+def count(connection: Connection, key: str, expiry: float) -> tuple[int, float]:
+    """Count one; returns the count of the current window, and the seconds until it ends."""
+    hits, rest = connection.execute(_COUNT, {"key": key, "amount": 1, "expiry": expiry}).one()
+    if hits == 1:  # a new window: a good moment to sweep, for there are few of them
+        connection.execute(_FORGET_OLD)
+    return int(hits), float(rest)
 
 
 class PostgresCounters(Storage):
