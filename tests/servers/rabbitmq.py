@@ -76,6 +76,10 @@ class RabbitNode:
         self._evaluate("[dets:sync(Table) || Table <- dets:all()].")
         self._end()
 
+    def lose_everything(self) -> None:
+        """Delete the data directory of a node that does not run: queues, messages, users, whatever it knew."""
+        shutil.rmtree(self._folder / "mnesia")
+
     def pause(self) -> None:
         """Freeze the node: its connections stay open and nobody answers, like a network that swallows packets."""
         self._running().send_signal(signal.SIGSTOP)

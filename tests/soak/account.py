@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from tests.journeys.world import World
 from tests.servers.waiting import wait_until
 from tests.soak.load import Answers
 from tests.soak.operators import Operators
@@ -19,8 +20,8 @@ FINAL = {"confirmed", "failed", "cancelled"}
 # Characters of an exception that tell it from others.
 SHOWN = 100
 
-# Seconds for a full audit of what a soak leaves.
-AUDIT = 120
+# Seconds for a full audit of a million orders, and more.
+AUDIT = 600
 
 _EVENTS = """
 SELECT id::text, order_id, sequence FROM order_events WHERE type IN ('order.confirmed', 'order.failed', 'order.cancelled')
@@ -88,7 +89,7 @@ def account(shop: Shop, answers: Answers, operators: Operators | None = None) ->
     found.processing_errors = shop.world.value(
         "SELECT count(*) FROM orders WHERE failure_reason ->> 'code' = 'processing_error'"
     )
-    report = audit(shop)
+    report = audit(shop.world, "--full")
     found.audit_violations = found.require(
         len(report["violations"]), "violations found by flask audit", [one["name"] for one in report["violations"]]
     )
@@ -142,9 +143,9 @@ def _operators(found: Account, shop: Shop, operators: Operators) -> None:
         found.faults.append(f"{restocked} units restocked, not {operators.restocked} to {operators.restocks_tried}")
 
 
-def audit(shop: Shop) -> dict[str, Any]:
-    """Run ``flask audit --full`` and return its report."""
-    process = shop.world.processes.start("audit", "flask", "audit", "--full", "--json")
+def audit(world: World, *options: str) -> dict[str, Any]:
+    """Run ``flask audit`` and return its report."""
+    process = world.processes.start("audit", "flask", "audit", "--json", *options)
     wait_until(lambda: process.exit_code is not None, AUDIT, "the audit's end")
     report: dict[str, Any] = orjson.loads(process.text.strip().splitlines()[-1])
     return report

@@ -14,8 +14,8 @@ from tests.soak.operators import Operators
 from tests.soak.schedule import Fault, schedule
 from tests.soak.shop import Shop, a_shop
 
-# Seconds until everything is final after the last fault: a lease, a rescue that had doubled twice, and the backlog.
-REST = 240
+# Seconds until everything is final after the last fault: a lease, a rescue that had doubled three times, and the backlog.
+REST = 360
 
 # Seconds between two lines of progress.
 TELL = 10
@@ -87,4 +87,5 @@ def show(found: Account, shop: Shop) -> None:
         click.echo(f"  printed {count} times: {sign}")
     for fault in found.faults:
         click.echo(f"  WRONG: {fault}")
+    shop.keep = not found.clean
     click.echo("verdict: clean" if found.clean else f"verdict: NOT clean; output of the processes: {shop.folder / 'output'}")

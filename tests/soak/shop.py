@@ -23,6 +23,9 @@ PREFIX = "orderapp-soak-"
 # Seconds in which PostgreSQL replays its log after a backend was killed; 1 is usual.
 RECOVERY = 60
 
+# As docker-compose.yml has it: a delivery mostly waits.
+WEBHOOKS_AT_ONCE = 4
+
 # The service's processes by role; the order is that of their start.
 ROLES = ("web", "relay", "worker", "webhook worker", "beat")
 
@@ -41,8 +44,8 @@ class Shop:
         self.recorder = Recorder(self.world.receiver)
         self.processes: dict[str, Process] = {}
         self.restarts = 0
+        self.keep = False  # the folder, for somebody to look into
         self._port = str(free_port())
-        self._known: set[Process] = set()
 
     @property
     def url(self) -> str:
@@ -75,7 +78,7 @@ class Shop:
             "web": lambda: started.web(PORT=self._port),
             "relay": started.relay,
             "worker": lambda: started.worker(queues="orders,maintenance"),
-            "webhook worker": lambda: started.worker(queues="webhooks"),
+            "webhook worker": lambda: started.worker(queues="webhooks", concurrency=WEBHOOKS_AT_ONCE),
             "beat": started.beat,
         }
 
@@ -120,4 +123,5 @@ def a_shop() -> Iterator[Shop]:
         shop.close()
         os.environ.clear()
         os.environ.update(shell)
-    shutil.rmtree(folder, ignore_errors=True)
+    if not shop.keep:
+        shutil.rmtree(folder, ignore_errors=True)
