@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
-from amqp.exceptions import ConsumerCancelled, NotFound
+from amqp.exceptions import ConsumerCancelled, NotFound, PreconditionFailed
 from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.signals import setup_logging, worker_process_init
@@ -138,7 +138,8 @@ class Consumer(CeleryConsumer):
         super().register_with_event_loop(hub)
         hub.timer.call_repeatedly(PERIOD, self._heart.beat)
         connection: Any = self.connection
-        if connection.transport.driver_type == "amqp":  # files forget nobody
+        if connection.transport.driver_type == "amqp":  # files forget nobody, and keep no dead letters
+            _declare_dead_queue(connection)
             hub.timer.call_repeatedly(CONSUMER_CHECK, self.notice_lost_consumers)
 
     def notice_lost_consumers(self) -> None:
@@ -179,6 +180,16 @@ class Consumer(CeleryConsumer):
     def _refuse(self, message: Any, fault: str, **more: Any) -> None:
         log.error("message refused", reason=fault, content_type=str(message.content_type), **more)
         message.reject_log_error(log, self.connection_errors)  # type: ignore[attr-defined] # the stubs lack it
+
+
+def _declare_dead_queue(connection: Any) -> None:
+    """Have a place for dead letters before the first message comes: the relay declares it only when it has one to send."""
+    channel = connection.channel()  # of its own: a refused declaration closes it
+    try:
+        queues.dead_queue().bind(channel).declare()
+    except PreconditionFailed:
+        return  # it is there with other arguments; the relay's log names them
+    channel.close()
 
 
 def _consumers_of(queue: str, connection: Any) -> int:

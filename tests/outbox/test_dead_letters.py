@@ -16,6 +16,7 @@ from orderapp.outbox.broker import AmqpPublisher
 from orderapp.outbox.receipts import BrokerOutageError
 from orderapp.queues import DEAD_QUEUE
 from tests.journeys.messages import Messages
+from tests.servers.processes import Processes
 from tests.servers.waiting import wait_until
 
 # Seconds in which a command says that the broker does not answer: 3 to connect or to be answered, and what a busy machine adds.
@@ -150,6 +151,15 @@ def test_before_any_relay_ran_there_are_none(runner: FlaskCliRunner, broker: str
     assert broker
     assert dead(runner) == {"messages": 0, "looked_at": 0, "reasons": []}
     assert told_of(runner, DEAD_QUEUE) == {"queue": DEAD_QUEUE, "messages": 0, "fault": None}
+
+
+@pytest.mark.rabbitmq
+def test_what_a_worker_refuses_before_any_relay_ran_is_kept(broker: str, processes: Processes) -> None:
+    """RabbitMQ drops a dead letter whose queue does not exist."""
+    processes.worker().wait_ready()
+    messages = Messages(broker)
+    messages.send("orders.process", [0])
+    wait_until(lambda: messages.waiting(DEAD_QUEUE) == 1, 10, "the dead letter")
 
 
 def test_status_counts_the_dead(runner: FlaskCliRunner, broker: str, bury: Bury) -> None:
