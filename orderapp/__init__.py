@@ -13,7 +13,7 @@ from flask.json.provider import DefaultJSONProvider
 
 import config
 import heartbeat
-from orderapp import access, database, errors, failpoints, logs, worker
+from orderapp import access, database, errors, failpoints, logs, problem_pages, worker
 from orderapp.accounts import bearer, guard, issuing, rates
 from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
@@ -98,6 +98,7 @@ def _open_doors(app: Flask) -> None:
     api.register_blueprint(orders_routes.blueprint)
     api.register_blueprint(products_routes.blueprint)
     api.register_blueprint(reports_routes.blueprint)
+    problem_pages.init_app(app)
     app.register_blueprint(monitoring_routes.blueprint)
     app.register_blueprint(admin_routes.blueprint)
     panel.init_app(app)

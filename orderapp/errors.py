@@ -20,6 +20,7 @@ from werkzeug.exceptions import (
     UnsupportedMediaType,
 )
 
+from orderapp import problems
 from orderapp.database import is_outage
 from orderapp.logs import current_request_id
 
@@ -39,6 +40,10 @@ class InvalidInputError(OrderAppError):
     def __init__(self, faults: list[tuple[str, str]]) -> None:
         self.faults = faults
         super().__init__("; ".join(f"{pointer or 'body'}: {detail}" for pointer, detail in faults))
+
+
+class KeyReusedError(InvalidInputError):
+    """An idempotency key came with another order than the one it was first sent with."""
 
 
 class NotFoundError(OrderAppError):
@@ -178,13 +183,18 @@ def _escaped(key: Any) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
 
 
-def problem(status: int, title: str, detail: str, faults: list[tuple[str, str]] | None = None) -> Response:
-    """Return a problem document; ``faults`` become ``errors: [{pointer, detail}]``. Where people read, it is a page."""
+def problem(
+    status: int, title: str, detail: str, faults: list[tuple[str, str]] | None = None, kind: str | None = None
+) -> Response:
+    """Return a problem document; ``faults`` become ``errors: [{pointer, detail}]``. Where people read, it is a page.
+
+    ``kind`` is one of problems.py; without it, the usual one of the status.
+    """
     page = _page_for_people()
     if page:
         return page(status, title, detail)
     body: dict[str, Any] = {
-        "type": "about:blank",
+        "type": problems.address(status, kind),
         "title": title,
         "status": status,
         "detail": detail,
@@ -221,8 +231,9 @@ def _own_error(error: OrderAppError) -> Response:
     status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), BadRequest.code)
     title = _TITLES[status]
     if isinstance(error, InvalidInputError):
-        return problem(status, title, "The request has faults; each is listed under errors.", error.faults)
-    answer = problem(status, title, str(error))
+        kind = problems.KEY_REUSED if isinstance(error, KeyReusedError) else None
+        return problem(status, title, "The request has faults; each is listed under errors.", error.faults, kind)
+    answer = problem(status, title, str(error), kind=problems.STILL_RUNNING if isinstance(error, StillRunningError) else None)
     challenge = _challenge(error)
     if challenge:
         answer.headers["WWW-Authenticate"] = challenge

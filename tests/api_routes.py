@@ -6,6 +6,7 @@ A new route fails there until it has a row here.
 from typing import Any, NamedTuple
 
 from orderapp import access
+from orderapp.access import NOBODY_IN_PARTICULAR as EVERYBODY
 
 
 class Route(NamedTuple):
@@ -34,5 +35,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("PATCH", "products.edit"): Route(access.PRODUCTS_WRITE, 200, request={"json": {"price": "2.00"}}),
     ("POST", "products.archive"): Route(access.PRODUCTS_WRITE, 200),
     ("POST", "products.restock"): Route(access.PRODUCTS_WRITE, 200, request={"json": {"quantity": 1, "reason": "found"}}),
+    ("GET", "problems"): Route(EVERYBODY, 200),
+    ("GET", "problem"): Route(EVERYBODY, 200),
     ("GET", "reports.daily_sales"): Route(access.REPORTS_READ, 200),
 }

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from orderapp.database import reading, writing
-from orderapp.errors import InvalidInputError, StillRunningError
+from orderapp.errors import InvalidInputError, KeyReusedError, StillRunningError
 from orderapp.orders import idempotency
 from orderapp.orders.idempotency import Answer, Key, KeyTakenError
 from orderapp.orders.lines import Line, merge
@@ -128,7 +128,7 @@ def _stored(key: Key) -> Answer:
         raise StillRunningError("A request with this Idempotency-Key is still running; send it again in a moment.")
     fingerprint, answer = found
     if fingerprint != key.fingerprint:
-        raise InvalidInputError([("/headers/Idempotency-Key", "This key was sent with another order; take a new one.")])
+        raise KeyReusedError([("/headers/Idempotency-Key", "This key was sent with another order; take a new one.")])
     return answer
 
 
