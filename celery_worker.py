@@ -3,6 +3,8 @@
 from celery import Celery
 
 import config
-from orderapp import create_app
+from orderapp import create_app, flower_login
 
-celery: Celery = create_app(config.load_or_exit()).extensions["celery"]
+_settings = config.load_or_exit()
+celery: Celery = create_app(_settings).extensions["celery"]
+flower_login.init(_settings.flower_basic_auth, _settings.flower_port)
