@@ -155,3 +155,12 @@ def test_the_question_costs_no_import_of_the_application() -> None:
         [sys.executable, "-c", script], cwd=config.ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout.splitlines()[-2:] == ["1", "[]"], done.stderr
+
+
+def test_containers_ask_the_same_question_with_less() -> None:
+    """The file by itself is the command: same words, same exit code, without Flask."""
+    command = [sys.executable, "-X", "importtime", "heartbeat.py", "relay"]
+    done = subprocess.run(command, cwd=config.ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, asked("relay").output)
+    assert "click" in done.stderr
+    assert "flask" not in done.stderr
