@@ -1,6 +1,6 @@
 """The cases, in the order in which they are run."""
 
-from bench.cases import web
+from bench.cases import relay, settling, web
 from bench.measuring import Case
 
-CASES: dict[str, Case] = {case.name: case for case in (*web.CASES,)}
+CASES: dict[str, Case] = {case.name: case for case in (*web.CASES, *relay.CASES, *settling.CASES)}
