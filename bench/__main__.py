@@ -34,7 +34,9 @@ def main() -> int:
     try:
         with Stage() as stage:
             for name in chosen.cases or [case.name for case in CASES.values() if case.large == chosen.large]:
-                outcomes.append(run_case(CASES[name], stage, chosen.rounds, chosen.seconds))
+                case = CASES[name]
+                outcomes.append(Outcome(case.name, case.what, case.unit))
+                run_case(case, outcomes[-1], stage, chosen.rounds, chosen.seconds)
                 show(outcomes[-1])
                 # After each case, so that a run that is cut short leaves what it has.
                 known = conditions(chosen.rounds, chosen.seconds, chosen.remark, stage.durability())

@@ -18,6 +18,10 @@ class MissingError(Exception):
     """A contestant cannot run here; the message says what would help."""
 
 
+# Seconds that a case may take, its servers included: no round is begun that would probably end later.
+LIMIT, LARGE_LIMIT = 115, 3000
+
+
 @dataclass(frozen=True)
 class Case:
     """One comparison: ``prepare`` starts everything and returns what measures each contestant for some seconds."""
@@ -63,13 +67,16 @@ class Outcome:
         return [one / other for one, other in zip(subject, against, strict=False) if other]
 
 
-def run_case(case: Case, stage: Stage, rounds: int, seconds: float) -> Outcome:
-    """Return the outcome; a contestant that fails is named and left out from there on, the others go on."""
-    outcome = Outcome(case.name, case.what, case.unit)
+def run_case(case: Case, outcome: Outcome, stage: Stage, rounds: int, seconds: float) -> None:
+    """Fill the outcome; a contestant that fails is named and left out from there on, the others go on."""
     began = time.monotonic()
+    limit = LARGE_LIMIT if case.large else LIMIT
     try:
         contestants = dict(case.prepare(stage, outcome))
-        for _ in range(min(rounds, case.most_rounds)):
+        for number in range(1, min(rounds, case.most_rounds) + 1):
+            if number > 1 and (time.monotonic() - began) * number / (number - 1) > limit:
+                outcome.note(f"only {number - 1} of {rounds} rounds fit into {limit} s")
+                break
             for name in list(contestants):
                 try:
                     _keep(outcome, name, contestants[name](seconds))
@@ -77,14 +84,14 @@ def run_case(case: Case, stage: Stage, rounds: int, seconds: float) -> Outcome:
                     outcome.note(f"{name} left out: {type(error).__name__}: {error}")
                     del contestants[name]
     finally:
+        outcome.seconds = time.monotonic() - began
         stage.clear()
-    outcome.seconds = time.monotonic() - began
-    return outcome
 
 
 def _keep(outcome: Outcome, name: str, measured: Measured) -> None:
     for key, value in ({name: measured} if isinstance(measured, int | float) else measured).items():
         outcome.samples[key].append(float(value))
+        print(f"  . {outcome.case} {key} {value:,.1f}", flush=True)
 
 
 def offer(outcome: Outcome, contestants: Iterable[tuple[str, Callable[[], Callable[[float], Measured]]]]) -> Contestants:
