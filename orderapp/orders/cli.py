@@ -67,12 +67,13 @@ def retry(order_id: int, reason: str | None) -> None:
 @click.option("--count", type=click.IntRange(1, 1_000_000), default=1000, show_default=True, help="Orders to place.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=100, show_default=True, help="Orders per second.")
 @click.option("--url", help="Where the API is; by default on this machine, at PORT.")
+@click.option("--key", help="API key, where the API wants one.")
 @click.option("--connections", type=click.IntRange(1, 500), default=CONNECTIONS, show_default=True)
 @click.option("--seed", type=int, help="Repeats a run's orders; by default random.")
 @click.option("--wait", type=click.FloatRange(0), default=WAIT, show_default=True, help="Seconds for the last to settle.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def simulate(
-    *, count: int, rate: float, url: str | None, connections: int, seed: int | None, wait: float, as_json: bool
+    *, count: int, rate: float, url: str | None, key: str | None, connections: int, seed: int | None, wait: float, as_json: bool
 ) -> None:
     """Place random orders over HTTP, on products made for it, and tell what became of them.
 
@@ -85,7 +86,8 @@ def simulate(
     plan = simulating.Plan(count, rate, connections, seed, wait)
     try:
         with _bars(count) as progress:
-            report = simulating.simulate(plan, Clients(url or f"http://127.0.0.1:{settings.port}"), terminal_actor(), progress)
+            clients = Clients(url or f"http://127.0.0.1:{settings.port}", key)
+            report = simulating.simulate(plan, clients, terminal_actor(), progress)
     except ApiError as error:
         raise click.ClickException(str(error)) from error
     _print(report, seed, as_json=as_json)

@@ -21,8 +21,6 @@ SHOWN = 300
 
 _FAULTS = (OSError, http.client.HTTPException)
 
-_JSON = {"Content-Type": "application/json"}
-
 
 class ApiError(OrderAppError):
     """The API is not there, or refuses the simulation's orders; trying again helps only after a change."""
@@ -31,7 +29,7 @@ class ApiError(OrderAppError):
 class Clients:
     """What has been posted so far; read by one thread while others post."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         parts = urlsplit(url if "://" in url else f"http://{url}")
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise ApiError(f"{url!r} is no http address")
@@ -39,6 +37,7 @@ class Clients:
         self.accepted: list[int] = []
         self.unanswered = 0
         self._parts = parts
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {key}"} if key else {})
         self._refusal: ApiError | None = None
         self._lock = threading.Lock()
         self._over = threading.Event()
@@ -106,7 +105,7 @@ class Clients:
     def _post(self, connection: http.client.HTTPConnection, wanted: Mapping[int, int]) -> None:
         items = [{"product_id": product_id, "quantity": units} for product_id, units in wanted.items()]
         try:
-            connection.request("POST", "/api/orders/", orjson.dumps({"items": items}), _JSON)
+            connection.request("POST", "/api/orders/", orjson.dumps({"items": items}), self._headers)
             answer = connection.getresponse()
             body = answer.read()
         except _FAULTS:

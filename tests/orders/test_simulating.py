@@ -5,6 +5,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskCliRunner
 
+from orderapp.accounts.issuing import issue_key
 from orderapp.database import reading
 from orderapp.orders import simulated
 from orderapp.orders.processing import process_orders
@@ -49,19 +50,24 @@ def test_it_does_not_run_in_production(runner: FlaskCliRunner, app: Flask, monke
     assert (result.exit_code, "production" in result.stderr) == (1, True)
 
 
+@pytest.mark.settings(REQUIRE_API_KEY="true")
 def test_orders_that_nobody_settles_in_time_are_code_1(runner: FlaskCliRunner, processes: Processes) -> None:
     """A web process alone: every order is taken and stays open; the products are archived all the same."""
     web = processes.web().wait_ready()
-    result = runner.invoke(args=[*SIMULATE, "--count", "20", "--rate", "200", "--url", web.url, "--wait", "0", "--json"])
+    few = [*SIMULATE, "--count", "20", "--rate", "200", "--url", web.url]
+    refused = runner.invoke(args=few)
+    assert (refused.exit_code, "refused an order (401)" in refused.stderr) == (1, True)
+    key = issue_key("Shop", ["orders:write"], "Alice")
+    result = runner.invoke(args=[*few, "--key", key, "--wait", "0", "--json"])
     report = orjson.loads(result.stdout)
     assert result.exit_code == 1
     assert (report["accepted"], report["open"], report["confirmed"], report["p50_ms"]) == (20, 20, 0, None)
     assert (report["good"], report["conserved"]) == (False, True)
     assert one("SELECT count(*) FROM products WHERE archived_at IS NULL") == 0
-    assert one("SELECT count(*) FROM products") == 12
+    assert one("SELECT count(*) FROM products") == 2 * 12
 
     with pytest.raises(ApiError, match=r"refused an order \(422\)"):
-        refuse(Clients(web.url))
+        refuse(Clients(web.url, key))
 
 
 def refuse(clients: Clients) -> None:

@@ -21,6 +21,7 @@ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <
 
 def inflict(shop: Shop, fault: Fault) -> str:
     """Do it; returns what happened to whom, in words."""
+    shop.tend()  # the last fault may have been a moment ago
     kind = fault.kind
     if kind == "kill RabbitMQ":
         shop.node.kill()
