@@ -6,6 +6,7 @@ The timeouts of requests are per read: each byte starts them anew. Here a thread
 import socket
 import threading
 from contextlib import suppress
+from time import monotonic
 from types import TracebackType
 from typing import Self
 
@@ -22,11 +23,18 @@ class Deadline:
         self._seconds = seconds
         self._left = threading.Event()
         self._socket: socket.socket | None = None
+        self._end = 0.0
         self.is_over = False
+
+    @property
+    def left(self) -> float:
+        """Return the seconds that are left."""
+        return self._end - monotonic()
 
     def __enter__(self) -> Self:
         """Start the clock."""
         _of_this_thread.deadline = self
+        self._end = monotonic() + self._seconds
         threading.Thread(target=self._wait_and_cut, name="webhook-deadline", daemon=True).start()
         return self
 
@@ -54,3 +62,9 @@ def watch(connected: socket.socket | None) -> None:
     deadline: Deadline | None = getattr(_of_this_thread, "deadline", None)
     if deadline is not None and connected is not None:
         deadline.watch(connected)
+
+
+def time_left(otherwise: float) -> float:
+    """Return the seconds left to this thread, or ``otherwise`` where it has no deadline."""
+    deadline: Deadline | None = getattr(_of_this_thread, "deadline", None)
+    return otherwise if deadline is None else deadline.left

@@ -24,8 +24,16 @@ LAST_ATTEMPT = len(DELAYS)
 JITTER = 0.1
 
 
-def delay_after(attempt: int) -> timedelta | None:
-    """Return how long to wait after this attempt failed; None when it was the last (also of a resend after that)."""
+# A receiver may ask for no longer a pause than the schedule's own longest.
+LONGEST_ASKED = timedelta(hours=24)
+
+
+def delay_after(attempt: int, asked: timedelta | None = None) -> timedelta | None:
+    """Return how long to wait after this attempt failed; None when it was the last (also of a resend after that).
+
+    ``asked`` is the receiver's Retry-After: it may lengthen the pause, not shorten it, for all attempts would be used up.
+    """
     if attempt >= LAST_ATTEMPT:
         return None
-    return DELAYS[attempt] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+    pause = DELAYS[attempt] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - spreads load, guards nothing
+    return max(pause, min(asked, LONGEST_ASKED)) if asked else pause

@@ -17,7 +17,8 @@ HTTP = ("requests", "requests_hardened", "httpx", "aiohttp", "urllib3", "urllib.
 HTTP_CLIENTS = {
     "orderapp/local/readiness.py",  # `make run` asks its own web process whether it is ready
     "orderapp/webhooks/sending.py",  # sends webhooks
-    "orderapp/webhooks/target.py",  # vets the address that sending.py connects to
+    "orderapp/webhooks/target.py",  # the POST of sending.py
+    "orderapp/webhooks/addresses.py",  # vets the address that it connects to
     "orderapp/orders/simulator.py",  # plays a client of our own API
     "orderapp/monitoring/doctor.py",  # asks the services whether they answer
 }

@@ -181,7 +181,8 @@ def test_a_closed_port_is_a_failure_that_does_not_tell_the_path(endpoint: Endpoi
 def test_a_name_that_does_not_resolve_is_a_failure() -> None:
     """Reserved by RFC 2606, so that it never will."""
     answer = send(Endpoint("https://receiver.invalid/hook", SECRET))
-    assert answer.error == "Failed to resolve domain"
+    assert answer.error is not None
+    assert "Failed to resolve 'receiver.invalid'" in answer.error
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import requests_hardened.ip_filter_adapter
 
-from orderapp.webhooks import target
+from orderapp.webhooks import addresses, target
 from orderapp.webhooks.endpoint import Endpoint
 from orderapp.webhooks.target import post
 
@@ -33,8 +32,8 @@ def secure() -> Iterator[RecordingReceiver]:
 @pytest.fixture
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust the test's certificate as if a public authority had signed it."""
-    for hardened in (True, False):
-        monkeypatch.setattr(target._session(os.getpid(), hardened=hardened), "verify", str(CERTIFICATE))
+    for vetted in (True, False):
+        monkeypatch.setattr(target._session(os.getpid(), vetted=vetted), "verify", str(CERTIFICATE))
 
 
 def allowed(port: int) -> Endpoint:
@@ -90,15 +89,16 @@ def test_a_handshake_that_never_ends_is_left_in_time() -> None:
 def test_the_vetted_address_is_connected_to_under_the_name_of_the_url(
     secure: RecordingReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name is resolved once, by the filter; certificate and Host are still checked and sent for the name."""
-    asked = []
-
-    def vet(host: str, _port: int, *, allow_loopback: bool) -> str:
-        asked.append((host, allow_loopback))
-        return "127.0.0.1"
-
-    monkeypatch.setattr(requests_hardened.ip_filter_adapter, "filter_host", vet)
+    """The name is resolved once; certificate, SNI and Host are still checked and sent for the name."""
+    vetted: list[str] = []
+    resolved: list[str] = []
+    resolve = socket.getaddrinfo
+    monkeypatch.setattr(addresses, "refuse_private", vetted.append)
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda host, *rest, **named: resolved.append(host) or resolve(host, *rest, **named)
+    )
     answer = post(Endpoint(f"https://localhost:{secure.server_port}/hook", SECRET), b"{}", {})
     assert answer.received, answer.error
-    assert asked == [("localhost", False)]
+    assert resolved == ["localhost"]
+    assert vetted in (["127.0.0.1"], ["::1", "127.0.0.1"])
     assert secure.requests[0].headers["Host"] == f"localhost:{secure.server_port}"
