@@ -49,9 +49,9 @@ def audit(scope: Scope, progress: Progress = lambda _done, _all: None) -> Report
         findings.add((STOCK, product_id) for product_id in books.wrong)
         findings.add(forward.breaches(session, scope.overdue))
         if everything:
-            orders = _check_all(session, findings, since, progress)
+            orders = _check_all(session, findings, marks.told_since(session, since), progress)
         else:
-            orders = _check_changed(session, findings, before, since)
+            orders = _check_changed(session, findings, before, marks.told_since(session, since))
         notices = _notices(session, scope)
     violations = findings.violations()
     if not violations:

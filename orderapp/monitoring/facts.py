@@ -28,13 +28,14 @@ WITH moved AS (
     FULL JOIN moved AS m ON m.order_id = i.order_id AND m.product_id = i.product_id
     GROUP BY 1
 ), proofs AS (
-    SELECT d.id, d.order_id, d.event_id, d.state, count(a.id) AS answers
+    SELECT d.id, d.order_id, d.event_id, d.endpoint_id, d.resend_of, d.log_pruned, d.state, count(a.id) AS answers
     FROM webhook_deliveries AS d
     LEFT JOIN webhook_attempts AS a ON a.delivery_id = d.id AND a.status_code BETWEEN 200 AND 299
     WHERE d.order_id {scope} GROUP BY d.id
 ), sent AS (
-    SELECT order_id, event_id, bool_and(state = 'succeeded') AS received,
-        bool_or(answers <> CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END) AS unproven
+    SELECT order_id, event_id, bool_and(state = 'succeeded') FILTER (WHERE resend_of IS NULL) AS received,
+        bool_or(endpoint_id = 1) AS built_in,
+        bool_or(NOT log_pruned AND answers <> CASE WHEN state = 'succeeded' THEN 1 ELSE 0 END) AS unproven
     FROM proofs GROUP BY order_id, event_id
 ), told AS (
     SELECT id, order_id, sequence, split_part(type, '.', 2) AS what, data ->> 'total_amount' AS total, occurred_at,
@@ -46,7 +47,7 @@ WITH moved AS (
         string_agg(e.what, ' ' ORDER BY e.sequence) AS story,
         (array_agg(e.total ORDER BY e.sequence DESC) FILTER (WHERE e.what = 'confirmed'))[1] AS told_total,
         (array_agg(s.received ORDER BY e.sequence DESC NULLS LAST))[1] AS latest_received,
-        bool_or(e.final AND e.occurred_at >= :since AND s.event_id IS NULL) AS untold,
+        bool_or(e.final AND e.occurred_at >= :since AND s.built_in IS NOT TRUE) AS untold,
         bool_or(s.event_id IS NOT NULL AND e.final IS NOT TRUE) AS unfounded,
         bool_or(s.unproven) AS unproven
     FROM told AS e FULL JOIN sent AS s ON s.event_id = e.id AND s.order_id = e.order_id

@@ -29,13 +29,22 @@ WHERE {open} AND o.rescue_at < now() - :overdue AND (o.lease_until IS NULL OR o.
 """
 
 _ORDERS = {"table": "orders", "open": "o.status IN ('pending', 'processing')"}
-_DELIVERIES = {"table": "webhook_deliveries", "open": "o.state = 'pending'"}
+_DELIVERIES = {"table": "webhook_deliveries", "open": "o.state = 'pending' AND NOT o.waiting"}
+
+# Behind an open breaker or busy runs a delivery waits as long as it takes; without either somebody should have come.
+_FORGOTTEN = """
+SELECT o.id FROM webhook_deliveries AS o JOIN webhook_endpoints AS e ON e.id = o.endpoint_id
+WHERE o.waiting AND o.due_at < now() - :overdue AND coalesce(e.open_until < now() - :overdue, true)
+    AND NOT EXISTS (
+        SELECT 1 FROM webhook_deliveries AS busy WHERE busy.endpoint_id = e.id AND busy.lease_until > now() - :overdue)
+"""
 
 _QUERIES: tuple[tuple[str, TextClause, dict[str, object]], ...] = (
     (NO_WAY_FORWARD, text(_NO_WAY.format(**_ORDERS)), {"farthest": FARTHEST_ORDER, "task": ORDERS_PROCESS}),
     (STUCK, text(_OVERDUE.format(**_ORDERS)), {}),
     (DELIVERY_NO_WAY_FORWARD, text(_NO_WAY.format(**_DELIVERIES)), {"farthest": FARTHEST_DELIVERY, "task": WEBHOOKS_DELIVER}),
     (DELIVERY_STUCK, text(_OVERDUE.format(**_DELIVERIES)), {}),
+    (DELIVERY_STUCK, text(_FORGOTTEN), {}),
 )
 
 

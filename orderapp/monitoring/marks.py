@@ -38,15 +38,20 @@ SELECT id FROM orders WHERE id >= :order_id
 UNION SELECT order_id FROM stock_movements WHERE id >= :movement_id AND order_id IS NOT NULL
 UNION SELECT order_id FROM order_events WHERE id >= :event_id
 UNION SELECT order_id FROM webhook_deliveries
-    WHERE id = ANY(ARRAY(SELECT delivery_id FROM webhook_attempts WHERE id >= :attempt_id))
+    WHERE id = ANY(ARRAY(SELECT delivery_id FROM webhook_attempts WHERE id >= :attempt_id)) AND order_id IS NOT NULL
 ORDER BY 1
 """)
 
 # By the events' ids, so that the search begins at the mark.
 _FIRST_TOLD = text("""
-SELECT e.occurred_at FROM order_events AS e JOIN webhook_deliveries AS d ON d.event_id = e.id
+SELECT e.occurred_at FROM order_events AS e
+JOIN webhook_deliveries AS d ON d.event_id = e.id AND d.endpoint_id = 1 AND d.resend_of IS NULL
 WHERE e.id >= :event_id AND e.occurred_at >= :checked_at ORDER BY e.id LIMIT 1
 """)
+
+# While the built-in endpoint is disabled nobody has to be told. A minute's grace after it was enabled: whoever settled an
+# order in that moment may have seen it as it was before.
+_ENABLED = text("SELECT active_since + interval '1 minute' FROM webhook_endpoints WHERE id = 1 AND active")
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtext('monitoring.audit'))")
 
@@ -111,7 +116,7 @@ def touched_since(session: Session, mark: Mark) -> list[int]:
 
 
 def webhooks_since(session: Session, mark: Mark) -> datetime | None:
-    """Return from when on every outcome has a delivery: as the last clean run knew it, else since the first told after it.
+    """Return from when on the built-in endpoint hears of every outcome: as the last clean run knew it, else since the first.
 
     A run without an endpoint knows none: outcomes until the next first delivery were nobody's to hear.
     """
@@ -119,6 +124,12 @@ def webhooks_since(session: Session, mark: Mark) -> datetime | None:
         _FIRST_TOLD, {"event_id": mark.event_id, "checked_at": mark.checked_at}
     )
     return first
+
+
+def told_since(session: Session, since: datetime | None) -> datetime | None:
+    """Return from when on a missing delivery is a violation: not before the built-in endpoint was last enabled."""
+    enabled: datetime | None = session.scalar(_ENABLED)
+    return max(since, enabled) if since and enabled else None
 
 
 def record(session: Session, before: Mark, run: CleanRun) -> bool:

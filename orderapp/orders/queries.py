@@ -34,7 +34,9 @@ ORDER BY order_items.id
 
 _BELONGS = text("SELECT EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND client_id = :client_id)")
 
-_EVENT = text("SELECT id, order_id, sequence, type, data, occurred_at FROM order_events WHERE id = :event_id")
+_EVENTS = text("""
+SELECT id, order_id, sequence, type, data, occurred_at FROM order_events WHERE id = ANY(CAST(:event_ids AS uuid[]))
+""")
 
 _PROGRESS = text("SELECT id, task_id, attempts, lease_until, rescue_at, settled_at FROM orders WHERE id = :order_id")
 
@@ -114,12 +116,14 @@ def belongs(session: Session, order_id: int, client_id: int) -> bool:
     return bool(session.scalar(_BELONGS, {"order_id": order_id, "client_id": client_id}))
 
 
-def event_snapshot(session: Session, event_id: UUID) -> EventSnapshot:
-    """Return the event and its order as of that event."""
-    event = session.execute(_EVENT, {"event_id": event_id}).one()
-    order = get_order(session, event.order_id)
-    if order is None:
-        raise LookupError(f"event {event_id} names no order")
+def event_snapshots(session: Session, event_ids: Sequence[UUID]) -> dict[UUID, EventSnapshot]:
+    """Return the events, each with its order as of that event."""
+    events = session.execute(_EVENTS, {"event_ids": [str(event_id) for event_id in event_ids]}).all()
+    orders = {order.id: order for order in get_orders(session, list({event.order_id for event in events}))}
+    return {event.id: _snapshot(event, orders[event.order_id]) for event in events}
+
+
+def _snapshot(event: Any, order: OrderView) -> EventSnapshot:
     total = event.data.get("total_amount")
     order = replace(
         order,

@@ -88,7 +88,7 @@ SELECT status FROM orders WHERE id = :order_id AND (CAST(:client_id AS bigint) I
 ORDER BY id FOR NO KEY UPDATE
 """)
 
-_WEBHOOK_SENT = text("UPDATE orders SET webhook_sent = :sent WHERE id = :order_id")
+_WEBHOOK_SENT = text("UPDATE orders SET webhook_sent = true WHERE id = ANY(:ids)")
 
 
 @dataclass(frozen=True)
@@ -182,9 +182,9 @@ def reopen(session: Session, order_id: int) -> None:
     events.record(session, [events.new_event(order_id, sequence, events.REOPENED, {})])
 
 
-def set_webhook_sent(session: Session, order_id: int, *, sent: bool) -> None:
-    """Note whether the latest outcome reached every receiver; the caller holds the order's lock."""
-    session.execute(_WEBHOOK_SENT, {"order_id": order_id, "sent": sent})
+def set_webhook_sent(session: Session, order_ids: Sequence[int]) -> None:
+    """Note that the latest outcome reached every receiver; the caller holds the orders' locks."""
+    session.execute(_WEBHOOK_SENT, {"ids": list(order_ids)})
 
 
 def _claim(session: Session, locked: list[int], task_id: str) -> list[Claim]:

@@ -1,5 +1,6 @@
 """Questions about deliveries, for acts, doors and other rooms."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -7,11 +8,13 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 # The latest event of all, and only final ones have deliveries: after a reopening there is nothing that anybody could have
-# been told, whatever became of the old webhook.
+# been told, whatever became of the old webhook. A resend repeats what was received; a ping is about no order.
 ALL_RECEIVED = text("""
-    SELECT count(*) > 0 AND coalesce(bool_and(d.state = 'succeeded'), false)
-    FROM webhook_deliveries d
-    WHERE d.event_id = (SELECT id FROM order_events WHERE order_id = :order_id ORDER BY sequence DESC LIMIT 1)
+    SELECT o.id FROM unnest(CAST(:order_ids AS bigint[])) AS o (id)
+    WHERE (SELECT count(*) > 0 AND bool_and(d.state = 'succeeded')
+        FROM webhook_deliveries d
+        WHERE d.resend_of IS NULL
+          AND d.event_id = (SELECT id FROM order_events WHERE order_id = o.id ORDER BY sequence DESC LIMIT 1))
 """)
 
 DELIVERIES = text("""
@@ -41,9 +44,9 @@ class Delivery:
     error: str | None
 
 
-def all_received(session: Session, order_id: int) -> bool:
-    """Tell whether the order's latest event is final, has a delivery, and every one of them succeeded."""
-    return bool(session.scalar(ALL_RECEIVED, {"order_id": order_id}))
+def all_received(session: Session, order_ids: Sequence[int]) -> list[int]:
+    """Return those of the orders whose latest event is final, has a delivery, and every one of them succeeded."""
+    return list(session.scalars(ALL_RECEIVED, {"order_ids": list(order_ids)}))
 
 
 def deliveries(session: Session, state: str | None, order_id: int | None, limit: int) -> list[Delivery]:

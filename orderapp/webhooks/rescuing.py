@@ -10,6 +10,7 @@ from orderapp.database import writing
 from orderapp.outbox.messages import enqueue_many
 from orderapp.queues import WEBHOOKS_DELIVER
 
+from .gates import MOST_RUNS
 from .retries import LAST_ATTEMPT
 
 log = structlog.get_logger(__name__)
@@ -26,11 +27,20 @@ MOST_DOUBLINGS = 7
 # Beat may run twice, and a rescue may take longer than the pause between two.
 ALONE = text("SELECT pg_try_advisory_xact_lock(hashtext('webhooks.rescue'))")
 
+# A few of each endpoint's that wait are enough: the run that they begin goes on with the others. None while its breaker is
+# open, one when it is time for a probe; a disabled endpoint's are woken to be disabled.
+WAITING = text("""
+    SELECT d.id FROM webhook_endpoints e CROSS JOIN LATERAL (
+        SELECT id FROM webhook_deliveries WHERE endpoint_id = e.id AND waiting ORDER BY due_at, id
+        LIMIT CASE WHEN NOT e.active THEN :batch WHEN e.open_until IS NULL THEN :runs
+            WHEN e.open_until <= clock_timestamp() THEN 1 ELSE 0 END) d
+""")
+
 # One that is locked now is being claimed or recorded: it needs no rescue.
 MISSED = text("""
     SELECT id, lease_until IS NOT NULL AND attempt >= :last_attempt AS used_up
     FROM webhook_deliveries
-    WHERE state = 'pending' AND rescue_at <= clock_timestamp()
+    WHERE state = 'pending' AND NOT waiting AND rescue_at <= clock_timestamp()
       AND (lease_until IS NULL OR lease_until <= clock_timestamp())
     ORDER BY rescue_at, id LIMIT :limit FOR NO KEY UPDATE SKIP LOCKED
 """)
@@ -42,7 +52,8 @@ WAKE = text("""
 """)
 
 GIVE_UP = text("""
-    UPDATE webhook_deliveries SET state = 'exhausted', lease_until = NULL, finished_at = clock_timestamp() WHERE id = ANY(:ids)
+    UPDATE webhook_deliveries SET state = 'exhausted', lease_until = NULL, run = NULL, finished_at = clock_timestamp()
+    WHERE id = ANY(:ids)
 """)
 
 
@@ -60,7 +71,15 @@ def rescue_deliveries(limit: int = 5 * BATCH) -> int:
             break
     if rescued:
         log.warning("deliveries rescued", count=rescued)
+    _wake_waiting()
     return rescued
+
+
+def _wake_waiting() -> None:
+    with writing() as session:
+        if session.scalar(ALONE):
+            ids = session.scalars(WAITING, {"batch": BATCH, "runs": MOST_RUNS})
+            enqueue_many(WEBHOOKS_DELIVER, list(ids))
 
 
 def _rescue_batch(session: Session, limit: int) -> int:

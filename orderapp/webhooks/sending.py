@@ -1,92 +1,150 @@
 """Sending webhooks: claim, POST outside any transaction, record."""
 
 import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
+from sqlalchemy.orm import Session
 
 from config import VERSION
 from orderapp.database import outlast, reading, writing
-from orderapp.orders import queries as orders
 
-from . import claims, outcomes
-from .claims import Claim
-from .endpoint import Answer, Endpoint
-from .outcomes import Outcome
-from .payload import body_of
+from . import claims, outcomes, payload
+from .claims import Claim, Run
+from .endpoint import Answer, Endpoint, Receivers
+from .outcomes import Outcome, Result
 from .signature import signed_headers
 from .target import post
 
 log = structlog.get_logger(__name__)
 
 # Seconds after which a run begins no further POST: with 15 s for the POST, 5 s for a lock at its record and the patience
-# below it then ends before the task is killed at 30 s.
+# below it then ends well before its lease of 45 s.
 LAST_START = 6
 
 # Seconds that a record waits for a database that went away during the POST; a restart takes one or two.
 PATIENCE = 3
 
+# Seconds that an answer waits to be recorded together with the next ones: a fast receiver's batch is one transaction, a
+# slow one's answers show at once, and a kill in between makes few of them come again.
+TOGETHER = 0.1
 
-def deliver(delivery_ids: list[int], endpoint: Endpoint | None, last_start: float = LAST_START) -> int:
-    """Send those of the deliveries that are due; returns how many the receiver took.
+Sending = Callable[[], int]
 
-    Afterwards each is succeeded, due again later, exhausted or, without an endpoint, disabled. What there was no time for
-    is free and has a message. After a crash a delivery is sent again under the same webhook-id when its lease has lapsed.
+
+def call_now(sending: Sending) -> int:
+    """Send here and now."""
+    return sending()
+
+
+def deliver(
+    delivery_ids: Sequence[int],
+    receivers: Receivers,
+    start: Callable[[Sending], int] = call_now,
+    last_start: float = LAST_START,
+) -> int:
+    """Send those of the deliveries that are due; returns how many were received, as far as ``start`` knows.
+
+    Afterwards each is succeeded, due again later, exhausted, waiting for its endpoint or, without one, disabled. What
+    there was no time for is free and has a message. ``start`` gets what sends to one endpoint each, to call it when and
+    where it likes. After a crash a delivery is sent again under the same webhook-id when its lease has lapsed.
     """
-    if endpoint is None:
-        _disable(delivery_ids)
-        return 0
-    begin = time.monotonic()
     with writing() as session:
-        mine = claims.take(session, delivery_ids)
+        taken = claims.take(session, delivery_ids, receivers)
+    if taken.disabled:
+        log.warning("webhook not sent, its endpoint is disabled or not set", delivery_ids=taken.disabled)
+    return sum([start(partial(send_run, run, receivers, last_start)) for run in taken.runs])
+
+
+def send_run(run: Run, receivers: Receivers, last_start: float = LAST_START) -> int:
+    """Send what a run has claimed, and then what waits for the same endpoint, as long as there is time."""
+    begin = time.monotonic()
     received = 0
-    for position, claim in enumerate(mine):
-        # The first always goes out: a run that only gave back would go round for ever.
-        if position and time.monotonic() - begin > last_start:
-            _give_back(mine[position:])
-            break
-        received += _send(claim, endpoint)
+    following: Run | None = run
+    while following is not None:
+        run, following = following, None
+        early, results = _send_claims(run, begin + last_start)
+        received += early
+        has_time = time.monotonic() <= begin + last_start
+        recorded, following = _record(run, results, partial(_go_on, run, receivers) if has_time else partial(_hand_over, run))
+        received += recorded
     return received
 
 
-def _disable(delivery_ids: list[int]) -> None:
-    with writing() as session:
-        disabled = claims.disable(session, delivery_ids)
-    if disabled:
-        log.warning("webhook not sent, WEBHOOK_URL is not set", delivery_ids=disabled)
+def _send_claims(run: Run, last_start: float) -> tuple[int, list[Result]]:
+    """Send one after the other; returns how many were received and recorded, and what is not recorded yet."""
+    bodies = _bodies(run.claims)
+    received, results = 0, list[Result]()
+    collected = time.monotonic()
+    for position, claim in enumerate(run.claims):
+        # The first always goes out: a run that only gave back would go round for ever.
+        if position and time.monotonic() > last_start:
+            _give_back(run.claims[position:])
+            break
+        if results and time.monotonic() > collected + TOGETHER:
+            received += _record(run, results)[0]
+            results, collected = [], time.monotonic()
+        results.append(Result(claim, _send(claim, run.endpoint, bodies[claim.webhook_id])))
+    return received, results
 
 
-def _give_back(unsent: list[Claim]) -> None:
+def _bodies(mine: Sequence[Claim]) -> Mapping[str, bytes]:
+    with reading() as session:
+        return payload.bodies_of(session, mine)
+
+
+def _give_back(unsent: Sequence[Claim]) -> None:
     with writing() as session:
         free = claims.give_back(session, unsent)
     log.info("no time left for webhooks, others send them", delivery_ids=free)
 
 
-def _send(claim: Claim, endpoint: Endpoint) -> bool:
-    with reading() as session:
-        snapshot = orders.event_snapshot(session, claim.event_id)
-    body = body_of(snapshot)
-    headers = signed_headers(endpoint.secret, str(claim.event_id), body, datetime.now(UTC))
+def _send(claim: Claim, endpoint: Endpoint, body: bytes) -> Answer:
+    headers = signed_headers(endpoint.secrets, claim.webhook_id, body, datetime.now(UTC))
     headers |= {"Content-Type": "application/json", "User-Agent": f"orderapp/{VERSION}", "Accept-Encoding": "identity"}
-    answer = post(endpoint, body, headers)
-    # A crash here is why the receiver must know the webhook-id: this attempt is lost, the next one says the same again.
-    outcome = outlast(lambda: _record(claim, answer), PATIENCE)
-    _tell(claim, answer, outcome)
-    return outcome == "succeeded"
+    return post(endpoint, body, headers)
 
 
-def _record(claim: Claim, answer: Answer) -> Outcome:
+def _record(
+    run: Run, results: Sequence[Result], then: Callable[[Session], Run | None] = lambda _session: None
+) -> tuple[int, Run | None]:
+    """Write down what came of the POSTs, and in the same transaction what comes ``then``; returns how many were received.
+
+    A crash before it is why the receiver must know the webhook-id: these attempts are lost, the next ones say the same.
+    """
+    told, following = outlast(lambda: _record_once(run, results, then), PATIENCE)
+    for result, outcome in zip(results, told, strict=True):
+        _tell(result, outcome)
+    return told.count("succeeded"), following
+
+
+def _record_once(
+    run: Run, results: Sequence[Result], then: Callable[[Session], Run | None]
+) -> tuple[list[Outcome], Run | None]:
     with writing() as session:
-        return outcomes.record(session, claim, answer)
+        return outcomes.record(session, run.endpoint_id, results), then(session)
 
 
-def _tell(claim: Claim, answer: Answer, outcome: Outcome) -> None:
-    about = log.bind(delivery_id=claim.id, order_id=claim.order_id, attempt=claim.attempt, error=answer.error)
+def _go_on(run: Run, receivers: Receivers, session: Session) -> Run | None:
+    return claims.take_waiting(session, run, receivers)
+
+
+def _hand_over(run: Run, session: Session) -> None:
+    claims.wake_one(session, run.endpoint_id)
+
+
+def _tell(result: Result, outcome: Outcome) -> None:
+    claim, error = result.claim, result.answer.error
+    about = log.bind(delivery_id=claim.id, order_id=claim.order_id, attempt=claim.attempt, error=error)
     if outcome == "succeeded":
         about.info("webhook received")
     elif outcome == "postponed":
         about.warning("webhook not received, tried again later")
     elif outcome == "exhausted":
         about.error("webhook given up, see flask webhooks resend")
+    elif outcome == "disabled":
+        about.error("webhook refused for good, its endpoint is disabled")
     else:
         about.warning("webhook sent after its lease, another run has it now")

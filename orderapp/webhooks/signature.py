@@ -1,18 +1,21 @@
 """Signing and checking webhooks by the Standard Webhooks rules (https://www.standardwebhooks.com)."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 
-def signed_headers(secret: str, message_id: str, body: bytes, at: datetime) -> dict[str, str]:
-    """Return the three headers that let the receiver check who sent this body and when; ``at`` is in UTC."""
+def signed_headers(secrets: Sequence[str], message_id: str, body: bytes, at: datetime) -> dict[str, str]:
+    """Return the three headers that let the receiver check who sent this body and when; ``at`` is in UTC.
+
+    With two secrets, during a rotation, there are two signatures: the receiver may know either.
+    """
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(math.floor(at.timestamp())),
-        "webhook-signature": Webhook(secret).sign(message_id, at, body.decode()),
+        "webhook-signature": " ".join(Webhook(secret).sign(message_id, at, body.decode()) for secret in secrets),
     }
 
 

@@ -10,7 +10,7 @@ from flask import current_app
 from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_RESCUE
 from orderapp.worker import message_ids
 
-from .endpoint import endpoint_of
+from .endpoint import receivers_of
 from .rescuing import rescue_deliveries
 from .sending import deliver
 
@@ -28,7 +28,7 @@ def tell_what_is_allowed(sender: Any, **_signal: Any) -> None:
 @shared_task(name=WEBHOOKS_DELIVER)
 def deliver_webhooks(delivery_ids: list[int]) -> None:
     """Send the deliveries that are due among these."""
-    deliver(message_ids(WEBHOOKS_DELIVER, delivery_ids), endpoint_of(current_app.extensions["settings"]))
+    deliver(message_ids(WEBHOOKS_DELIVER, delivery_ids), receivers_of(current_app.extensions["settings"]))
 
 
 @shared_task(name=WEBHOOKS_RESCUE)

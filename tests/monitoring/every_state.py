@@ -9,9 +9,13 @@ from orderapp.orders.processing import process_orders
 from orderapp.orders.retrying import retry_order
 from orderapp.products.editing import archive_product, restock_product
 from orderapp.webhooks import claims, outcomes
-from orderapp.webhooks.endpoint import Answer
+from orderapp.webhooks.endpoint import Answer, Endpoint, Receivers
+from orderapp.webhooks.outcomes import Result
 from tests.orders.examples import TASK, a_task, died, placed
 from tests.sql import one, sql
+
+# Nothing is sent there: the answers are made up.
+RECEIVERS = Receivers(Endpoint("https://receiver.example/", "whsec_nobody"))
 
 # What the service is told of an endpoint; nothing is ever sent there.
 ENDPOINT = {
@@ -65,8 +69,8 @@ def _answer(order_id: int, status: int) -> None:
 def _send(delivery_ids: list[int], status: int) -> int:
     error = None if status == 200 else f"HTTP {status}"
     with writing() as session:
-        mine = claims.take(session, delivery_ids)
-    for claim in mine:
-        with writing() as session:
-            outcomes.record(session, claim, Answer(datetime.now(UTC), 5, status, error))
-    return len(mine)
+        (run,) = claims.take(session, delivery_ids, RECEIVERS).runs
+    with writing() as session:
+        answer = Answer(datetime.now(UTC), 5, status, error)
+        outcomes.record(session, run.endpoint_id, [Result(claim, answer) for claim in run.claims])
+    return len(run.claims)

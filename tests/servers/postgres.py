@@ -136,7 +136,7 @@ def administrate(url: str) -> Iterator[Any]:
 
 
 def clean(url: str) -> None:
-    """Empty all tables as if freshly migrated: only the anonymous client stays, ids begin at 1 again."""
+    """Empty all tables as if freshly migrated: the anonymous client and the built-in endpoint stay, ids begin anew."""
     with administrate(url) as cursor:
         # A process that a test killed may still hold locks until the server notices.
         cursor.execute(
@@ -155,6 +155,7 @@ def clean(url: str) -> None:
         else:
             cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
         cursor.execute("DELETE FROM api_clients WHERE name <> 'anonymous'")
+        cursor.execute("INSERT INTO webhook_endpoints (id, active_since) VALUES (1, 'epoch')")
         cursor.execute(
             "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
             " WHERE seqrelid <> pg_get_serial_sequence('api_clients', 'id')::regclass"

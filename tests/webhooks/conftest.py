@@ -12,7 +12,7 @@ from orderapp.database import db, writing
 from orderapp.orders.events import OrderEvent
 from orderapp.orders.placing import Line, place_order
 from orderapp.orders.processing import process_orders
-from orderapp.webhooks.endpoint import Endpoint
+from orderapp.webhooks.endpoint import Endpoint, Receivers
 from orderapp.webhooks.fan_out import fan_out
 
 from . import SECRET
@@ -34,6 +34,12 @@ def receiver() -> Iterator[RecordingReceiver]:
 def endpoint(receiver: RecordingReceiver) -> Endpoint:
     """Return the receiver as our endpoint; its address is allowed."""
     return Endpoint(f"http://{receiver.address}/hook", SECRET, frozenset({receiver.address}))
+
+
+@pytest.fixture
+def receivers(endpoint: Endpoint) -> Receivers:
+    """Return the receiver as the built-in endpoint; others may be on its address, too."""
+    return Receivers(endpoint, endpoint.allowed_hosts)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from orderapp.database import db
 from orderapp.webhooks import outcomes, sending
-from orderapp.webhooks.endpoint import Answer, Endpoint
+from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.rescuing import rescue_deliveries
 from orderapp.webhooks.sending import deliver
 
@@ -43,68 +43,68 @@ def at_once(app: Flask, runs: int, call: Callable[[], T]) -> list[T]:
 
 
 def test_a_message_delivered_to_five_workers_at_once_is_posted_once(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """The claim is a compare-and-set: one run has it."""
     ids = [a_delivery(), a_delivery()]
-    assert sum(at_once(app, 5, lambda: deliver(ids, endpoint))) == 2
+    assert sum(at_once(app, 5, lambda: deliver(ids, receivers))) == 2
     assert len(receiver.requests) == 2
     assert [row.attempt for row in sql("SELECT attempt FROM webhook_deliveries")] == [1, 1]
 
 
 def test_five_workers_with_lists_in_any_order_do_not_deadlock(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers
 ) -> None:
     """Locks are taken by id whatever the order of the message."""
     ids = [a_delivery() for _ in range(6)]
     lists = [ids, ids[::-1], ids[3:] + ids[:3], ids[::2] + ids[1::2], ids[::-1]]
-    assert sum(at_once(app, 5, lambda: deliver(lists.pop(), endpoint))) == 6
+    assert sum(at_once(app, 5, lambda: deliver(lists.pop(), receivers))) == 6
     assert len(receiver.requests) == 6
 
 
 def test_a_message_again_after_success_changes_nothing(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """Redelivered by the broker or written again by the rescuer: the delivery is final."""
     delivery_id = a_delivery()
-    deliver([delivery_id], endpoint)
-    assert deliver([delivery_id], endpoint) == 0
+    deliver([delivery_id], receivers)
+    assert deliver([delivery_id], receivers) == 0
     assert len(receiver.requests) == 1
     assert len(sql("SELECT 1 FROM webhook_attempts")) == 1
 
 
 def test_a_message_again_after_a_failure_starts_no_second_chain(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """However often the message comes, one attempt was made and one next message exists."""
     delivery_id = a_delivery()
     sql("DELETE FROM outbox")
     receiver.behave = answering(500)
-    at_once(app, 3, lambda: deliver([delivery_id], endpoint))
-    deliver([delivery_id], endpoint)
+    at_once(app, 3, lambda: deliver([delivery_id], receivers))
+    deliver([delivery_id], receivers)
     assert len(receiver.requests) == 1
     assert len(sql("SELECT 1 FROM outbox")) == 1
 
 
 def test_a_message_that_comes_early_finds_nothing_due(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """The due time in PostgreSQL is the truth."""
     delivery_id = a_delivery()
     sql("UPDATE webhook_deliveries SET due_at = clock_timestamp() + interval '1 hour'")
-    assert deliver([delivery_id], endpoint) == 0
+    assert deliver([delivery_id], receivers) == 0
     assert receiver.requests == []
 
 
-def test_unknown_ids_are_no_error(receiver: RecordingReceiver, endpoint: Endpoint, app: Flask) -> None:
+def test_unknown_ids_are_no_error(receiver: RecordingReceiver, receivers: Receivers, app: Flask) -> None:
     """A message from before a restore names deliveries that do not exist."""
     assert app is not None
-    assert deliver([4711], endpoint) == 0
+    assert deliver([4711], receivers) == 0
     assert receiver.requests == []
 
 
 def test_a_worker_that_dies_before_the_record_is_followed_after_its_lease(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While the lease holds nobody sends; then the rescuer wakes it and the same webhook-id arrives again."""
     delivery_id = a_delivery()
@@ -112,13 +112,13 @@ def test_a_worker_that_dies_before_the_record_is_followed_after_its_lease(
     with monkeypatch.context() as patch:
         patch.setattr(sending, "_record", _killed)
         with pytest.raises(KilledError):
-            deliver([delivery_id], endpoint)
-    assert deliver([delivery_id], endpoint) == 0
+            deliver([delivery_id], receivers)
+    assert deliver([delivery_id], receivers) == 0
     assert rescue_deliveries() == 0
     sql(LAPSE)
     assert rescue_deliveries() == 1
     assert len(sql("SELECT 1 FROM outbox")) == 1
-    assert deliver([delivery_id], endpoint) == 1
+    assert deliver([delivery_id], receivers) == 1
     first, second = receiver.requests
     assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
     assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [2]
@@ -129,7 +129,7 @@ def _killed(*_args: object) -> None:
 
 
 def test_a_run_that_outlives_its_lease_records_nothing(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """It wakes up after another run has taken over: the other one's outcome stands, and the only next message is its."""
     delivery_id = a_delivery()
@@ -138,11 +138,11 @@ def test_a_run_that_outlives_its_lease_records_nothing(
     def overtaken(handler: BaseHTTPRequestHandler) -> None:
         sql(LAPSE)
         with app.app_context():
-            assert deliver([delivery_id], endpoint) == 0
+            assert deliver([delivery_id], receivers) == 0
         answering(200)(handler)
 
     receiver.behave = in_turn(overtaken, answering(500))
-    assert deliver([delivery_id], endpoint) == 0
+    assert deliver([delivery_id], receivers) == 0
     (delivery,) = sql("SELECT state, attempt FROM webhook_deliveries")
     assert tuple(delivery) == ("pending", 2)
     assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [2]
@@ -150,7 +150,7 @@ def test_a_run_that_outlives_its_lease_records_nothing(
 
 
 def test_a_run_that_outlives_its_lease_leaves_the_next_runs_claim_alone(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """The other one is still sending when the first comes back: its attempt is not closed under it."""
     delivery_id = a_delivery()
@@ -164,29 +164,30 @@ def test_a_run_that_outlives_its_lease_leaves_the_next_runs_claim_alone(
         answering(200)(handler)
 
     receiver.behave = claimed_by_another
-    assert deliver([delivery_id], endpoint) == 0
+    assert deliver([delivery_id], receivers) == 0
     (delivery,) = sql("SELECT d.state, d.attempt, o.webhook_sent FROM webhook_deliveries d JOIN orders o ON o.id = d.order_id")
     assert tuple(delivery) == ("pending", 2, False)
     assert sql("SELECT 1 FROM webhook_attempts") == []
 
 
-def test_rows_are_locked_first_and_the_order_before_its_delivery(app: Flask, a_delivery: Factory, endpoint: Endpoint) -> None:
+def test_rows_are_locked_first_and_the_order_before_its_delivery(app: Flask, a_delivery: Factory, receivers: Receivers) -> None:
     """Two runs cannot deadlock, and of two last deliveries the second sees the first."""
     delivery_id = a_delivery()
     statements: list[str] = []
     with app.app_context():
         engine = db.engine
     event.listen(engine, "before_cursor_execute", lambda _c, _cursor, statement, *_rest: statements.append(statement))
-    deliver([delivery_id], endpoint)
+    deliver([delivery_id], receivers)
     told = [" ".join(statement.split()) for statement in statements]
-    locks = [(number, one.split(" FROM ")[1].split()[0]) for number, one in enumerate(told) if "FOR NO KEY UPDATE" in one]
-    assert [table for _, table in locks] == ["webhook_deliveries", "orders"]
-    for number, _ in locks:
-        assert told[number + 1].startswith("UPDATE webhook_deliveries")
+    locks = [one.split(" FROM ")[1].split()[0] for one in told if "FOR NO KEY UPDATE" in one and "SKIP LOCKED" not in one]
+    assert locks == ["webhook_deliveries", "webhook_endpoints", "orders", "webhook_deliveries", "webhook_endpoints"]
+    changes = [number for number, one in enumerate(told) if one.startswith("UPDATE webhook_deliveries")]
+    rows = [number for number, one in enumerate(told) if "FROM webhook_deliveries" in one and "ORDER BY id FOR NO KEY" in one]
+    assert rows[0] < changes[0] < rows[1] < changes[1]
 
 
 def test_a_record_repeated_after_a_lost_answer_counts_once(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The commit arrived, its confirmation did not: the repetition finds the attempt closed."""
     delivery_id = a_delivery()
@@ -194,38 +195,38 @@ def test_a_record_repeated_after_a_lost_answer_counts_once(
     receiver.behave = answering(500)
     told = []
 
-    def twice(claim: sending.Claim, answer: Answer) -> outcomes.Outcome:
-        told.append(record(claim, answer))
-        told.append(record(claim, answer))
-        return told[0]
+    def twice(*about: Any) -> Any:
+        told.extend(record(*about)[0])
+        told.extend(record(*about)[0])
+        return told[:1], None
 
-    record = sending._record
-    monkeypatch.setattr(sending, "_record", twice)
-    deliver([delivery_id], endpoint)
+    record = sending._record_once
+    monkeypatch.setattr(sending, "_record_once", twice)
+    deliver([delivery_id], receivers)
     assert told == ["postponed", "outrun"]
     assert len(sql("SELECT 1 FROM webhook_attempts")) == len(sql("SELECT 1 FROM outbox")) == 1
 
 
 def test_a_connection_lost_during_the_record_costs_no_attempt(
-    a_delivery: Factory, endpoint: Endpoint, receiver: RecordingReceiver, sql: Sql, monkeypatch: pytest.MonkeyPatch
+    a_delivery: Factory, receivers: Receivers, receiver: RecordingReceiver, sql: Sql, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the receiver said is still in hand: the record is written again."""
     record, lost = outcomes.record, []
 
-    def record_on_a_broken_connection(session: Session, *about: Any) -> outcomes.Outcome:
+    def record_on_a_broken_connection(session: Session, *about: Any) -> list[outcomes.Outcome]:
         if not lost:
             lost.append(session.scalar(text("SELECT pg_backend_pid()")))
             sql("SELECT pg_terminate_backend(:pid)", pid=lost[0])
         return record(session, *about)
 
     monkeypatch.setattr(outcomes, "record", record_on_a_broken_connection)
-    assert deliver([a_delivery()], endpoint) == 1
+    assert deliver([a_delivery()], receivers) == 1
     assert len(receiver.requests) == 1
     assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [1]
 
 
 def test_a_database_restart_during_the_post_loses_nothing(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """The record goes to the new connection; the receiver hears of the order once."""
     delivery_id = a_delivery()
@@ -238,12 +239,12 @@ def test_a_database_restart_during_the_post_loses_nothing(
         answering(200)(handler)
 
     receiver.behave = restarted
-    assert deliver([delivery_id], endpoint) == 1
+    assert deliver([delivery_id], receivers) == 1
     assert len(receiver.requests) == 1
 
 
 def test_no_transaction_is_open_while_the_receiver_thinks(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers
 ) -> None:
     """Seen by the receiver itself: a slow one holds no lock, no snapshot and no vacuum back."""
     seen: list[str] = []
@@ -258,7 +259,7 @@ def test_no_transaction_is_open_while_the_receiver_thinks(
         answering(200)(handler)
 
     receiver.behave = looking
-    assert deliver([a_delivery()], endpoint) == 1
+    assert deliver([a_delivery()], receivers) == 1
     observer.dispose()
     assert seen
     assert set(seen) == {"idle"}

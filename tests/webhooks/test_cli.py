@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from orderapp.webhooks.endpoint import Endpoint
+from orderapp.webhooks.endpoint import Endpoint, Receivers
 from orderapp.webhooks.sending import deliver
 from orderapp.webhooks.signature import signed_headers
 from orderapp.webhooks.target import post
@@ -48,7 +48,7 @@ def test_listen_prints_and_verifies_until_it_is_told_to_end(environment: dict[st
         address = re.search(r"http://(127\.0\.0\.1:\d+)/", process.stdout.readline())
         assert address
         endpoint = Endpoint(f"http://{address[1]}/", SECRET, frozenset({address[1]}))
-        assert post(endpoint, BODY, signed_headers(SECRET, "evt_1", BODY, datetime.now(UTC))).received
+        assert post(endpoint, BODY, signed_headers([SECRET], "evt_1", BODY, datetime.now(UTC))).received
         assert "order.failed  order 3 failed [bold]  total -  sequence 2  signature valid" in process.stdout.readline()
         assert post(endpoint, BODY, {}).status_code == 400
         assert "signature INVALID: Missing required headers" in process.stdout.readline()
@@ -75,21 +75,21 @@ def test_listen_needs_a_secret(app: Flask) -> None:
 
 
 def test_deliveries_are_shown_as_a_table(
-    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint
+    app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers
 ) -> None:
     """With state, attempts and what the receiver said last; its words are shown as they are."""
     receiver.behave = answering(500, b"[red]\x1b[31mno")
-    deliver([a_delivery()], endpoint)
+    deliver([a_delivery()], receivers)
     output = app.test_cli_runner().invoke(args=["webhooks", "deliveries"], env={"COLUMNS": "200"}).output
     assert "order.confirmed" in output
     assert "pending" in output
     assert "answered 500: [red] [31mno" in output
 
 
-def test_deliveries_are_shown_as_json_for_machines(app: Flask, a_delivery: Factory, endpoint: Endpoint) -> None:
+def test_deliveries_are_shown_as_json_for_machines(app: Flask, a_delivery: Factory, receivers: Receivers) -> None:
     """Filtered by state and order."""
     first, second = a_delivery(), a_delivery()
-    deliver([first], endpoint)
+    deliver([first], receivers)
 
     def shown(*options: str) -> list[int]:
         result = app.test_cli_runner().invoke(args=["webhooks", "deliveries", "--json", *options])

@@ -7,7 +7,7 @@ import pytest
 from orderapp.database import reading
 from orderapp.orders.events import CANCELLED, REOPENED, OrderEvent
 from orderapp.webhooks import queries
-from orderapp.webhooks.endpoint import Endpoint
+from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.sending import deliver
 
 from .conftest import Factory, Sql, latest_event, tell
@@ -39,54 +39,54 @@ def happen(sql: Sql, order_id: int, kind: str) -> OrderEvent:
     return event
 
 
-def test_it_is_true_when_the_outcome_was_received(an_order: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_it_is_true_when_the_outcome_was_received(an_order: Factory, receivers: Receivers, sql: Sql) -> None:
     """Not before."""
     order_id = an_order()
     confirmed = latest_event(sql, order_id)
     tell(confirmed)
     assert not is_sent(sql, order_id)
-    deliver([delivery_of(sql, confirmed)], endpoint)
+    deliver([delivery_of(sql, confirmed)], receivers)
     assert is_sent(sql, order_id)
 
 
 def test_it_stays_false_while_the_receiver_refuses(
-    an_order: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    an_order: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """An attempt is no success."""
     order_id = an_order()
     tell(latest_event(sql, order_id))
     receiver.behave = answering(500)
-    deliver([delivery_of(sql, latest_event(sql, order_id))], endpoint)
+    deliver([delivery_of(sql, latest_event(sql, order_id))], receivers)
     assert not is_sent(sql, order_id)
 
 
-def test_it_is_about_one_order_only(an_order: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_it_is_about_one_order_only(an_order: Factory, receivers: Receivers, sql: Sql) -> None:
     """The neighbour's webhook proves nothing."""
     mine, other = an_order(), an_order()
     tell(latest_event(sql, mine), latest_event(sql, other))
-    deliver([delivery_of(sql, latest_event(sql, mine))], endpoint)
+    deliver([delivery_of(sql, latest_event(sql, mine))], receivers)
     assert (is_sent(sql, mine), is_sent(sql, other)) == (True, False)
 
 
-def test_an_older_outcome_that_arrives_late_does_not_count(an_order: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_an_older_outcome_that_arrives_late_does_not_count(an_order: Factory, receivers: Receivers, sql: Sql) -> None:
     """Confirmed, cancelled, then the first webhook gets through: the receiver does not know of the cancellation."""
     order_id = an_order()
     confirmed = latest_event(sql, order_id)
     tell(confirmed)
     cancelled = cancel(sql, order_id)
-    deliver([delivery_of(sql, confirmed)], endpoint)
+    deliver([delivery_of(sql, confirmed)], receivers)
     assert not is_sent(sql, order_id)
-    deliver([delivery_of(sql, cancelled)], endpoint)
+    deliver([delivery_of(sql, cancelled)], receivers)
     assert is_sent(sql, order_id)
 
 
-def test_a_reopened_order_has_told_nothing(an_order: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_a_reopened_order_has_told_nothing(an_order: Factory, receivers: Receivers, sql: Sql) -> None:
     """Its failure may still arrive, but the order is open again and its outcome unknown."""
     order_id = an_order(quantity=4)
     failed = latest_event(sql, order_id)
     tell(failed)
     happen(sql, order_id, REOPENED)
-    deliver([delivery_of(sql, failed)], endpoint)
+    deliver([delivery_of(sql, failed)], receivers)
     assert not is_sent(sql, order_id)
 
 
@@ -94,16 +94,16 @@ def test_an_order_without_deliveries_has_told_nothing(an_order: Factory) -> None
     """No endpoint, or one added later: false."""
     order_id = an_order()
     with reading() as session:
-        assert queries.all_received(session, order_id) is False
+        assert queries.all_received(session, [order_id]) == []
 
 
 @pytest.mark.parametrize(("state", "found"), [(None, 2), ("pending", 1), ("succeeded", 1), ("exhausted", 0)])
 def test_deliveries_are_listed_newest_first_by_state_and_order(
-    a_delivery: Factory, endpoint: Endpoint, sql: Sql, state: str | None, found: int
+    a_delivery: Factory, receivers: Receivers, sql: Sql, state: str | None, found: int
 ) -> None:
     """With what became of the last attempt."""
     first, second = a_delivery(), a_delivery()
-    deliver([first], endpoint)
+    deliver([first], receivers)
     order_id = sql("SELECT order_id FROM webhook_deliveries WHERE id = :id", id=second)[0].order_id
     with reading() as session:
         rows = queries.deliveries(session, state, None, 10)

@@ -45,7 +45,7 @@ def send(server: Receiver, body: bytes, secret: str = SECRET) -> int | None:
     """Post a body as our sender does; returns the status."""
     address = f"127.0.0.1:{server.server_port}"
     endpoint = Endpoint(f"http://{address}/", secret, frozenset({address}))
-    return post(endpoint, body, signed_headers(secret, "evt_1", body, datetime.now(UTC))).status_code
+    return post(endpoint, body, signed_headers([secret], "evt_1", body, datetime.now(UTC))).status_code
 
 
 def test_a_true_webhook_is_told_in_one_line_and_answered_200(server: Receiver, told: list[Received]) -> None:

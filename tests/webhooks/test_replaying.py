@@ -3,7 +3,7 @@
 import pytest
 
 from orderapp.errors import ConflictError, NotFoundError
-from orderapp.webhooks.endpoint import Endpoint
+from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.replaying import resend
 from orderapp.webhooks.sending import deliver
 
@@ -12,27 +12,29 @@ from .receivers import RecordingReceiver, answering
 
 
 @pytest.mark.parametrize("state", ["exhausted", "disabled"])
-def test_a_given_up_delivery_is_due_again_with_a_message(a_delivery: Factory, endpoint: Endpoint, sql: Sql, state: str) -> None:
+def test_a_given_up_delivery_is_due_again_with_a_message(
+    a_delivery: Factory, receivers: Receivers, sql: Sql, state: str
+) -> None:
     """It goes out at once, and the attempts are counted on."""
     delivery_id = a_delivery()
     sql("DELETE FROM outbox")
     sql("UPDATE webhook_deliveries SET state = :state, attempt = 10, finished_at = clock_timestamp()", state=state)
     resend(delivery_id)
     assert [row.subject_id for row in sql("SELECT subject_id FROM outbox")] == [delivery_id]
-    assert deliver([delivery_id], endpoint) == 1
+    assert deliver([delivery_id], receivers) == 1
     (delivery,) = sql("SELECT state, attempt FROM webhook_deliveries")
     assert tuple(delivery) == ("succeeded", 11)
 
 
 def test_a_resend_that_fails_is_given_up_again(
-    a_delivery: Factory, receiver: RecordingReceiver, endpoint: Endpoint, sql: Sql
+    a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers, sql: Sql
 ) -> None:
     """One more attempt for one more word of the operator."""
     delivery_id = a_delivery()
     sql("UPDATE webhook_deliveries SET state = 'exhausted', attempt = 10")
     resend(delivery_id)
     receiver.behave = answering(500)
-    deliver([delivery_id], endpoint)
+    deliver([delivery_id], receivers)
     (delivery,) = sql("SELECT state, attempt FROM webhook_deliveries")
     assert tuple(delivery) == ("exhausted", 11)
 

@@ -8,7 +8,7 @@ from flask import Flask
 
 from orderapp.database import db
 from orderapp.webhooks import claims, rescuing
-from orderapp.webhooks.endpoint import Endpoint
+from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.rescuing import rescue_deliveries
 from orderapp.webhooks.sending import deliver
 
@@ -22,14 +22,14 @@ def messages(sql: Sql) -> list[int]:
     return [row.subject_id for row in sql("SELECT subject_id FROM outbox WHERE task = 'webhooks.deliver' ORDER BY subject_id")]
 
 
-def test_a_delivery_whose_message_was_lost_gets_a_new_one(a_delivery: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_a_delivery_whose_message_was_lost_gets_a_new_one(a_delivery: Factory, receivers: Receivers, sql: Sql) -> None:
     """The broker lost its volume: PostgreSQL knows, and the webhook goes out."""
     delivery_id = a_delivery()
     sql("DELETE FROM outbox")
     sql(OVERDUE)
     assert rescue_deliveries() == 1
     assert messages(sql) == [delivery_id]
-    assert deliver([delivery_id], endpoint) == 1
+    assert deliver([delivery_id], receivers) == 1
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_the_pause_doubles_up_to_an_hour(a_delivery: Factory, sql: Sql) -> None:
     assert pauses == [1, 2, 4, 8, 16, 32, 64, 128, 128, 128]
 
 
-def test_a_claim_starts_the_pauses_anew(a_delivery: Factory, endpoint: Endpoint, sql: Sql) -> None:
+def test_a_claim_starts_the_pauses_anew(a_delivery: Factory, receivers: Receivers, sql: Sql) -> None:
     """The message has arrived: the next loss is noticed as fast as the first."""
     delivery_id = a_delivery()
     sql("UPDATE webhook_deliveries SET rescues = 7")
-    deliver([delivery_id], endpoint)
+    deliver([delivery_id], receivers)
     assert sql("SELECT rescues FROM webhook_deliveries")[0].rescues == 0
 
 
@@ -123,13 +123,13 @@ def test_many_are_rescued_in_small_batches_up_to_a_limit(
 
 
 def test_one_that_killed_its_last_attempt_is_given_up(
-    a_delivery: Factory, endpoint: Endpoint, sql: Sql, logged: Logged
+    a_delivery: Factory, receivers: Receivers, sql: Sql, logged: Logged
 ) -> None:
     """Ten workers died over it, or ten times by chance: an operator decides, loudly told."""
     delivery_id = a_delivery()
     sql("DELETE FROM outbox")
     sql(OVERDUE + ", attempt = 10, lease_until = clock_timestamp() - interval '1 second'")
-    assert deliver([delivery_id], endpoint) == 0
+    assert deliver([delivery_id], receivers) == 0
     assert rescue_deliveries() == 0
     assert sql("SELECT state FROM webhook_deliveries")[0].state == "exhausted"
     assert messages(sql) == []

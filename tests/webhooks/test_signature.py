@@ -16,7 +16,7 @@ BODY = '{"id": "evt_1", "data": {"product": "Müsli ☕"}}'.encode()
 
 def headers(at: datetime | None = None, secret: str = SECRET) -> dict[str, str]:
     """Headers as they are sent now."""
-    return signed_headers(secret, "evt_1", BODY, at or datetime.now(UTC))
+    return signed_headers([secret], "evt_1", BODY, at or datetime.now(UTC))
 
 
 def test_a_receiver_verifies_with_the_public_library() -> None:
