@@ -96,6 +96,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
 def _open_doors(app: Flask) -> None:
     api = errors.Api(app)
     api.register_blueprint(orders_routes.blueprint)
+    api.register_blueprint(orders_routes.events)
     api.register_blueprint(products_routes.blueprint)
     api.register_blueprint(reports_routes.blueprint)
     problem_pages.init_app(app)

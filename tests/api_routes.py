@@ -29,6 +29,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("GET", "orders.show"): Route(access.ORDERS_READ, 200, owned=True),
     ("GET", "orders.show_timeline"): Route(access.ORDERS_READ, 200, owned=True),
     ("POST", "orders.cancel"): Route(access.ORDERS_WRITE, 200, owned=True),
+    ("GET", "events.feed"): Route(access.ORDERS_READ, 200),
     ("GET", "products.show_all"): Route(access.ORDERS_READ, 200),
     ("GET", "products.show"): Route(access.ORDERS_READ, 200),
     ("POST", "products.create"): Route(access.PRODUCTS_WRITE, 201, request={"json": {"name": "Mouse", "price": "1.00"}}),

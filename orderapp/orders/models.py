@@ -85,6 +85,7 @@ class OrderEvent(Base):
     __tablename__ = "order_events"
     __table_args__ = (
         UniqueConstraint("order_id", "sequence"),
+        Index("order_events_unplaced", "order_id", "sequence", postgresql_where=text("position IS NULL")),
         Index("order_events_cancelled", "occurred_at", postgresql_where=text("type = 'order.cancelled'")),
     )
 

@@ -10,6 +10,11 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from orderapp.errors import ConflictError
+
+# Places that one page of the feed looks at: about 20 ms for a client that none of these events belong to.
+FEED_SPAN = 5_000
+
 _ORDER = text("""
 SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
     orders.failure_reason, orders.created_at, order_items.id AS item_id, products.name AS product, order_items.product_id,
@@ -36,6 +41,20 @@ _BELONGS = text("SELECT EXISTS (SELECT 1 FROM orders WHERE id = :order_id AND cl
 
 _EVENTS = text("""
 SELECT id, order_id, sequence, type, data, occurred_at FROM order_events WHERE id = ANY(CAST(:event_ids AS uuid[]))
+""")
+
+# In the index's order, and no EXISTS, which drops it: while statistics say that most events have no place, a planner looks
+# for one from the table's beginning (60 ms at 100,000 events, instead of 0.1).
+_AN_UNPLACED = text("SELECT order_id FROM order_events WHERE position IS NULL ORDER BY order_id, sequence LIMIT 1")
+
+_LAST_PLACE = text("SELECT coalesce(max(position), 0) FROM order_events")
+
+# The owner of each by its order: joined, the orders of a client with few events were read one and all.
+_FEED = text("""
+SELECT position, id, type, order_id, sequence, occurred_at, data FROM order_events
+WHERE position > :after AND position <= :upto
+    AND (SELECT client_id FROM orders WHERE orders.id = order_events.order_id) = :client_id
+ORDER BY position LIMIT :limit
 """)
 
 _PROGRESS = text("SELECT id, task_id, attempts, lease_until, rescue_at, settled_at FROM orders WHERE id = :order_id")
@@ -78,6 +97,28 @@ class EventSnapshot:
     sequence: int
     occurred_at: datetime
     order: OrderView
+
+
+@dataclass(frozen=True)
+class PlacedEvent:
+    """An event in the feed; ``position`` grows, ``id`` is the webhook-id."""
+
+    position: int
+    id: UUID
+    type: str
+    order_id: int
+    sequence: int
+    occurred_at: datetime
+    data: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FeedPage:
+    """Events of one client; ``next`` is where the following page begins, and ``more`` tells whether it has any already."""
+
+    data: list[PlacedEvent]
+    next: int
+    more: bool
 
 
 def view_of(rows: Sequence[Any]) -> OrderView:
@@ -133,6 +174,25 @@ def _snapshot(event: Any, order: OrderView) -> EventSnapshot:
         webhook_sent=False,
     )
     return EventSnapshot(event.id, event.type, event.sequence, event.occurred_at, order)
+
+
+def any_unplaced(session: Session) -> bool:
+    """Tell whether there are events without a place in the feed."""
+    return session.scalar(_AN_UNPLACED) is not None
+
+
+def feed_page(session: Session, client_id: int, after: int, limit: int) -> FeedPage:
+    """Return the client's events behind this place. Raises ConflictError for a place that does not exist yet."""
+    last: int = session.execute(_LAST_PLACE).scalar_one()
+    if after > last:
+        raise ConflictError(
+            f"The feed ends at {last}, before {after}: it was restored from a backup. Begin again at {last} or earlier."
+        )
+    upto = min(last, after + FEED_SPAN)
+    values = {"after": after, "upto": upto, "client_id": client_id, "limit": limit}
+    page = [PlacedEvent(*row) for row in session.execute(_FEED, values)]
+    end = page[-1].position if len(page) == limit else upto
+    return FeedPage(page, end, more=end < last)
 
 
 def processing_of(session: Session, order_id: int) -> dict[str, Any]:

@@ -10,21 +10,26 @@ from marshmallow import RAISE
 from orderapp import access, pagination
 from orderapp.database import LAST_ID, reading
 from orderapp.errors import BodyParser, NotFoundError
-from orderapp.orders import cancelling, pages, placing, queries, timeline
+from orderapp.orders import cancelling, pages, placing, positioning, queries, timeline
 from orderapp.orders.idempotency import Answer, Key, fingerprint
 from orderapp.orders.pages import Wanted
 from orderapp.orders.queries import OrderView
 from orderapp.orders.schemas import (
+    EventsSchema,
     IdempotencySchema,
     OrderSchema,
     OrdersSchema,
     PlaceOrderSchema,
     TimelineSchema,
+    WantedEventsSchema,
     WantedOrdersSchema,
 )
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/orders", description="Orders.")
 blueprint.ARGUMENTS_PARSER = BodyParser()
+
+events = Blueprint("events", __name__, url_prefix="/api/events", description="The public history of orders, as a feed.")
+events.ARGUMENTS_PARSER = BodyParser()
 
 ONE = f"/<int(max={LAST_ID}):order_id>/"
 
@@ -93,6 +98,25 @@ def show_timeline(order_id: int) -> ResponseReturnValue:
             raise _no_order(order_id)
         entries = timeline.timeline_of(session, order_id)
     return jsonify({"data": entries})
+
+
+@events.get("/")
+@access.requires(access.ORDERS_READ)
+@events.arguments(WantedEventsSchema, location="query", unknown=RAISE)
+@events.response(200, EventsSchema)
+def feed(asked: dict[str, int]) -> ResponseReturnValue:
+    """Show what happened to all orders: completely, each order's events in their order.
+
+    What was committed before the request is in the feed. Keep `next`, and ask for it again and again.
+    """
+    with reading() as session:
+        behind = queries.any_unplaced(session)
+    if behind:
+        # Here and not by the clock: the feed is then never late, needs no broker, and costs nothing where nobody reads it.
+        positioning.place_events()
+    with reading() as session:
+        page = queries.feed_page(session, access.current_client().id, asked["after"], asked["limit"])
+    return jsonify(page)
 
 
 def _shown(order_id: int) -> OrderView:

@@ -6,8 +6,9 @@ from marshmallow import Schema, fields, post_load, validate
 
 from orderapp.database import LAST_ID
 from orderapp.fields import QueryInteger, StrictInteger, plain_text
+from orderapp.orders.events import CANCELLED, CONFIRMED, FAILED, PLACED, REOPENED
 from orderapp.orders.lines import MOST_UNITS, Line
-from orderapp.pagination import PageSchema
+from orderapp.pagination import HIGHEST_LIMIT, PageSchema
 
 # Lines per order: with one product each, the settle transaction locks as many rows.
 MOST_ITEMS = 100
@@ -17,6 +18,8 @@ LONGEST_REFERENCE = 64
 
 # Characters of an idempotency key, as the column has it; a UUID takes 36.
 LONGEST_KEY = 255
+
+EVENT_TYPES = (PLACED, CONFIRMED, FAILED, CANCELLED, REOPENED)
 
 STATUSES = ("pending", "processing", "confirmed", "failed", "cancelled")
 
@@ -118,3 +121,34 @@ class TimelineSchema(Schema):
     """What happened to an order, oldest first."""
 
     data = fields.List(fields.Nested(EntrySchema))
+
+
+class WantedEventsSchema(Schema):
+    """Which events."""
+
+    after = QueryInteger(
+        load_default=0,
+        validate=validate.Range(0, LAST_ID),
+        metadata={"description": "`next` of the page before; 0 begins with the first event there is."},
+    )
+    limit = QueryInteger(load_default=HIGHEST_LIMIT, validate=validate.Range(1, HIGHEST_LIMIT))
+
+
+class EventSchema(Schema):
+    """An event in the feed."""
+
+    position = fields.Integer(metadata={"description": "Its place in the feed; grows, with gaps."})
+    id = fields.UUID(metadata={"description": "The webhook-id, for events that are sent as webhooks."})
+    type = fields.String(validate=validate.OneOf(EVENT_TYPES))
+    order_id = fields.Integer()
+    sequence = fields.Integer(metadata={"description": "1, 2, 3 ... within the order."})
+    occurred_at = fields.AwareDateTime(format="iso")
+    data = fields.Dict(metadata={"description": "total_amount of a confirmed order, failure_reason of a failed one."})
+
+
+class EventsSchema(Schema):
+    """One page of the feed."""
+
+    data = fields.List(fields.Nested(EventSchema))
+    next = fields.Integer(metadata={"description": "What to ask for `after` next; never null, for the feed never ends."})
+    more = fields.Boolean(metadata={"description": "The next page has something to look at now; false: ask again later."})
