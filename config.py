@@ -22,6 +22,7 @@ from config_kinds import (
     SettingsError,
     Sources,
     fault_of,
+    origins,
     signing_secret,
     sources_with,
     timezone,
@@ -71,6 +72,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("RATE_LIMIT", "str", None,
             "requests per API key and time, such as 100/minute; unset: no limit, and nothing is counted",
             "set NUMBER/second, /minute, /hour or /day", Regexp(r"[1-9][0-9]{0,8}/(second|minute|hour|day)\Z")),
+    Setting("CORS_ORIGINS", "list", [],
+            "origins whose pages may use the API from a browser, such as https://shop.example; unset: none",
+            "set https://host or https://host:port, comma-separated, without a path", origins),
+    Setting("TRUSTED_PROXIES", "int", 0,
+            "proxies in front that set X-Forwarded-For, -Proto and -Host; 0: none, and nobody's word is taken",
+            "set how many there are, from 0 to 10", Range(0, 10)),
     Setting("CURRENCY", "str", "USD",
             "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
     Setting("REPORT_TIMEZONE", "str", "UTC",
@@ -117,6 +124,8 @@ class Settings:
     secret_key: str
     require_api_key: bool
     rate_limit: str | None
+    cors_origins: frozenset[str]
+    trusted_proxies: int
     currency: str
     report_timezone: str
     webhook_url: str | None
@@ -154,6 +163,7 @@ def load(env_file: Path = ROOT / ".env") -> Settings:
     values["DATABASE_URL"] = psycopg2_url(values["DATABASE_URL"])
     hosts = (host.strip().lower() for host in values["WEBHOOK_ALLOWED_HOSTS"])
     values["WEBHOOK_ALLOWED_HOSTS"] = frozenset(host for host in hosts if host)
+    values["CORS_ORIGINS"] = frozenset(filter(None, map(str.strip, values["CORS_ORIGINS"])))
     return Settings(**{name.lower(): value for name, value in values.items()})
 
 

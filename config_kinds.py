@@ -99,6 +99,14 @@ def signing_secret(value: str) -> None:
         raise ValidationError("is not whsec_ and 24 to 64 bytes in base64")
 
 
+def origins(values: list[str]) -> None:
+    """Raise ValidationError unless these are origins as browsers write them: scheme, host, perhaps a port, nothing else."""
+    for value in filter(None, map(str.strip, values)):
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or value != f"{parts.scheme}://{parts.netloc.lower()}":
+            raise ValidationError("holds something that is no origin")
+
+
 def timezone(value: str) -> None:
     """Raise ValidationError unless this is an IANA name that is known here."""
     try:

@@ -33,6 +33,10 @@ accesslog = None
 errorlog = "-"
 control_socket_disable = True
 
+# Whether a proxy in front may say that a request came over HTTPS, TRUSTED_PROXIES decides; gunicorn by itself believes
+# whoever is on this machine.
+forwarded_allow_ips = ""
+
 
 def post_fork(_server: Any, _worker: Any) -> None:
     """Drop what the fork copied: two processes on one database socket would read each other's rows."""

@@ -256,7 +256,9 @@ def _database_error(error: SQLAlchemyError) -> Response | HTTPException:
         log.error("request failed", path=request.path, exc_info=error)
         return _http_error(InternalServerError())
     log.warning("database unreachable", path=request.path, fault=type(error).__name__)
-    answer = problem(503, "Service Unavailable", "The database cannot be reached now; try again.")
+    answer = problem(
+        503, "Service Unavailable", "The database cannot be reached now. Whether anything was stored is not known; try again."
+    )
     answer.headers["Retry-After"] = str(RETRY_AFTER)
     return answer
 
