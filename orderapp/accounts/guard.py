@@ -5,13 +5,17 @@ import time
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 
-from flask import Flask, request, session
+from flask import Flask, Request, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 from flask_limiter import Limiter
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from orderapp.accounts import counters, queries, roles  # counters: Flask-Limiter finds its storage by the import
 from orderapp.accounts.queries import Account
 from orderapp.database import LAST_ID, db, reading
+
+# Where sessions are, and logins to be limited; the API knows neither.
+PANEL = "/admin"
 
 # Idle time after which a session ends: an operator's lunch, not an operator's night.
 IDLE = timedelta(hours=1)
@@ -48,6 +52,14 @@ class Visitor(UserMixin):  # type: ignore[misc]
         return roles.reaches(self.account.role, needed)
 
 
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's signed cookies, for the panel alone: the API's requests would pay for a signer they never use."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Return the session; none, which Flask makes one that cannot be written to, outside of the panel."""
+        return super().open_session(app, request) if request.path.startswith(PANEL) else None
+
+
 class _Manager(LoginManager):  # type: ignore[misc]
     """Flask-Login without its "remember me": no cookie outlives the session, and the API's answers need no session."""
 
@@ -62,13 +74,14 @@ def init_app(app: Flask, *, secure: bool) -> None:
     """Give the application its sessions; ``secure`` keeps their cookie off plain HTTP."""
     app.config.update(
         SESSION_COOKIE_NAME="orderapp_session",
-        SESSION_COOKIE_PATH="/admin",
+        SESSION_COOKIE_PATH=PANEL,
         SESSION_COOKIE_HTTPONLY=True,
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=secure,
         PERMANENT_SESSION_LIFETIME=IDLE,
         RATELIMIT_STORAGE_URI=f"{counters.PostgresCounters.STORAGE_SCHEME[0]}://",
     )
+    app.session_interface = _Sessions()
     manager = _Manager()
     manager.session_protection = None  # it signs people out whose address changes; HttpOnly, Secure and idle time protect
     manager.user_loader(_load)
@@ -131,3 +144,9 @@ def _load(session_id: str) -> Visitor | None:
 
 
 limiter = Limiter(key_func=address_key, strategy="fixed-window")
+
+
+@limiter.request_filter
+def _is_elsewhere() -> bool:
+    """Tell Flask-Limiter, which looks at every request, that only the login's are its business."""
+    return not request.path.startswith(PANEL)
