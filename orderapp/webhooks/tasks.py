@@ -1,15 +1,17 @@
 """The room's tasks; what becomes of a message that fails is decided in ``orderapp/worker.py`` for all of them."""
 
+from functools import partial
 from typing import Any
 
 import structlog
 from celery import shared_task
 from celery.signals import worker_ready
-from flask import current_app
+from flask import Flask, current_app
 
 from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_RESCUE
 from orderapp.worker import message_ids
 
+from .couriers import couriers
 from .endpoint import receivers_of
 from .rescuing import rescue_deliveries
 from .sending import deliver
@@ -27,8 +29,13 @@ def tell_what_is_allowed(sender: Any, **_signal: Any) -> None:
 
 @shared_task(name=WEBHOOKS_DELIVER)
 def deliver_webhooks(delivery_ids: list[int]) -> None:
-    """Send the deliveries that are due among these."""
-    deliver(message_ids(WEBHOOKS_DELIVER, delivery_ids), receivers_of(current_app.extensions["settings"]))
+    """Claim the deliveries that are due among these; threads send them."""
+    ids = message_ids(WEBHOOKS_DELIVER, delivery_ids)
+    if not couriers().has_room():
+        log.warning("no thread is free for webhooks, the rescuer brings them again", delivery_ids=ids)
+        return
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - a thread has no context of ours
+    deliver(ids, receivers_of(app.extensions["settings"]), start=partial(couriers().start, app))
 
 
 @shared_task(name=WEBHOOKS_RESCUE)
