@@ -20,6 +20,9 @@ from orderapp.products.editing import ProductChange, edit_product, restock_produ
 # Seconds between two things that one operator does.
 PAUSE = 0.3
 
+# Of what the second operator does: price changes. The rest restocks, too little for the short products to last.
+PRICES = 0.85
+
 # Units that arrive at a time.
 DELIVERY = 5
 
@@ -81,7 +84,7 @@ class Operators:
 
     def _mind_products(self, chance: random.Random) -> None:
         product = chance.choice(self._products)
-        if chance.random() < 0.5:
+        if chance.random() < PRICES:
             edit_product(product, ProductChange(price=Decimal(chance.randint(100, 999)) / 100), "Bob")
             self.edited += 1
         else:
