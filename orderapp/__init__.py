@@ -33,6 +33,7 @@ from orderapp.outbox import models as outbox_models
 from orderapp.products import cli as products_cli
 from orderapp.products import models as products_models
 from orderapp.products import routes as products_routes
+from orderapp.reference import routes as reference_routes
 from orderapp.reports import cli as reports_cli
 from orderapp.reports import models as reports_models
 from orderapp.reports import routes as reports_routes
@@ -100,6 +101,7 @@ def _open_doors(app: Flask) -> None:
     api.register_blueprint(orders_routes.events)
     api.register_blueprint(products_routes.blueprint)
     api.register_blueprint(reports_routes.blueprint)
+    app.register_blueprint(reference_routes.blueprint)
     problem_pages.init_app(app)
     app.register_blueprint(monitoring_routes.blueprint)
     app.register_blueprint(admin_routes.blueprint)

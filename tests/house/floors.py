@@ -9,7 +9,7 @@ FLOORS = (
     ("orders",),
     ("webhooks", "reports"),
     ("monitoring",),
-    ("admin", "local"),
+    ("admin", "local", "reference"),
 )
 GROUND, ROOF = 0, len(FLOORS) + 1
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS, start=1) for room in rooms}

@@ -1,0 +1,1 @@
+"""The API's description: complete, true, and the page that shows it."""
