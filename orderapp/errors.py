@@ -14,6 +14,7 @@ from webargs.core import missing
 from webargs.flaskparser import FlaskParser
 from werkzeug.exceptions import (
     BadRequest,
+    ClientDisconnected,
     HTTPException,
     InternalServerError,
     RequestEntityTooLarge,
@@ -141,7 +142,16 @@ class BodyParser(FlaskParser):
 
 
 def _whole_body(req: Any) -> bytes:
-    body: bytes = req.get_data(cache=False)
+    try:
+        body: bytes = req.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception as error:  # the client sees it, and the log; each server has errors of its own for a body broken off
+        log.warning("body unreadable", fault=type(error).__name__)
+        raise BadRequest("The body cannot be read to its end.") from error
+    # gunicorn hands over what has come when a connection breaks; even when that can be read, the client did not say it all.
+    if req.content_length and len(body) < req.content_length:
+        raise ClientDisconnected("The body ended before its announced length.")
     # Werkzeug answers 413 to an announced length only: a body in chunks it cuts off at the limit, and the rest could be
     # anything. Whether there is a rest, only its source can tell.
     if not req.content_length and len(body) == req.max_content_length and req.environ["wsgi.input"].read(1):
