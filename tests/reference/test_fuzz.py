@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import config
 from orderapp.products.seeding import seed_products
 from tests.clients import REQUIRED, a_key
 from tests.orders.examples import ledger_is_right
@@ -15,6 +16,9 @@ from tests.servers.processes import PROGRAMS, Processes
 
 # Seconds of `make proof`; by hand FUZZ_SECONDS asks for more.
 SECONDS = int(os.environ.get("FUZZ_SECONDS", "60"))
+
+# Where the last run's figures are.
+FIGURES = config.ROOT / "var"
 
 
 @pytest.mark.proof
@@ -29,6 +33,8 @@ def test_schemathesis_finds_no_fault(processes: Processes, tmp_path: Path) -> No
     argv += ["--header", f"Authorization: Bearer {a_key()}", "--generation-database", "none", "--report-json-path", str(report)]
     argv += ["--seed", os.environ.get("FUZZ_SEED", "1"), "--report", "json"]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=SECONDS + 300, check=False)
+    FIGURES.mkdir(exist_ok=True)
+    (FIGURES / "fuzz.txt").write_text(done.stdout)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"[1-9]\d* generated", done.stdout)
     assert json.loads(report.read_text())
