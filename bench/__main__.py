@@ -36,12 +36,13 @@ def main() -> int:
             for name in chosen.cases or [case.name for case in CASES.values() if case.large == chosen.large]:
                 case = CASES[name]
                 outcomes.append(Outcome(case.name, case.what, case.unit))
-                run_case(case, outcomes[-1], stage, chosen.rounds, chosen.seconds)
-                show(outcomes[-1])
-                # After each case, so that a run that is cut short leaves what it has.
-                known = conditions(chosen.rounds, chosen.seconds, chosen.remark, stage.durability())
-                write_json(chosen.json, outcomes, known)
-                write_chart(chosen.svg, outcomes, known)
+                try:
+                    run_case(case, outcomes[-1], stage, chosen.rounds, chosen.seconds)
+                finally:  # a run that is cut short leaves what it has
+                    show(outcomes[-1])
+                    known = conditions(chosen.rounds, chosen.seconds, chosen.remark, stage.durability())
+                    write_json(chosen.json, outcomes, known)
+                    write_chart(chosen.svg, outcomes, known)
     except KeyboardInterrupt:
         print("\nstopped; what was measured so far is written", flush=True)
     print(f"\n{chosen.json}\n{chosen.svg}\nconditions: {known}")

@@ -77,15 +77,21 @@ def run_case(case: Case, outcome: Outcome, stage: Stage, rounds: int, seconds: f
             if number > 1 and (time.monotonic() - began) * number / (number - 1) > limit:
                 outcome.note(f"only {number - 1} of {rounds} rounds fit into {limit} s")
                 break
-            for name in list(contestants):
-                try:
-                    _keep(outcome, name, contestants[name](seconds))
-                except Exception as error:  # noqa: BLE001 - the reader of the table sees it, beside the figures of the others
-                    outcome.note(f"{name} left out: {type(error).__name__}: {error}")
-                    del contestants[name]
+            _run_round(contestants, outcome, seconds)
+    except Exception as error:  # noqa: BLE001 - noted beside the figures; the other cases go on
+        outcome.note(f"NOT MEASURED: {type(error).__name__}: {error}")
     finally:
         outcome.seconds = time.monotonic() - began
         stage.clear()
+
+
+def _run_round(contestants: dict[str, Callable[[float], Measured]], outcome: Outcome, seconds: float) -> None:
+    for name in list(contestants):
+        try:
+            _keep(outcome, name, contestants[name](seconds))
+        except Exception as error:  # noqa: BLE001 - the reader of the table sees it, beside the figures of the others
+            outcome.note(f"{name} left out: {type(error).__name__}: {error}")
+            del contestants[name]
 
 
 def _keep(outcome: Outcome, name: str, measured: Measured) -> None:

@@ -108,6 +108,7 @@ class Stage:
 
     def durability(self) -> dict[str, str]:
         """Return what the server says of the settings that a power cut would ask for."""
+        self._server()
         return {name: sql(os.environ["TEST_DATABASE_URL"], f"SHOW {name}")[0][0] for name in DURABLE}
 
     def _family(self, environment: Mapping[str, str]) -> Processes:

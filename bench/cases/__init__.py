@@ -1,6 +1,7 @@
 """The cases, in the order in which they are run."""
 
-from bench.cases import latency, relay, settling, web, whole
+from bench.cases import large, latency, make_run, relay, settling, web, whole
 from bench.measuring import Case
 
-CASES: dict[str, Case] = {case.name: case for case in (*web.CASES, *relay.CASES, *settling.CASES, *whole.CASES, *latency.CASES)}
+_ROOMS = (web, relay, settling, whole, latency, make_run, large)
+CASES: dict[str, Case] = {case.name: case for room in _ROOMS for case in room.CASES}

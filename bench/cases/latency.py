@@ -5,7 +5,8 @@ import random
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import amqp
@@ -14,7 +15,7 @@ import requests
 from bench import load
 from bench.cases import settling, web, whole
 from bench.measuring import Case, Contestants, Measured, Outcome, offer
-from bench.stage import Stage, connect
+from bench.stage import Stage, connect, sql
 from tests.servers.waiting import wait_until
 
 # Samples per second of a latency: far apart, so that the service is idle in between.
@@ -37,41 +38,42 @@ def _idle_latency(stage: Stage, outcome: Outcome) -> Contestants:
         return time.perf_counter()
 
     def measure(seconds: float) -> dict[str, float]:
-        stop = threading.Event()
-        consumer = threading.Thread(target=_consume, args=(broker, arrivals, stop))
-        consumer.start()
         sent = {}
         first = len(arrivals) + 1
-        try:
+        with noting(broker, arrivals):
             for subject in range(first, first + round(SAMPLES * seconds)):
                 sent[subject] = publish(subject)
                 # At random, so that the relay's polls are met at every phase.
                 time.sleep(random.uniform(0.5, 1.5) / SAMPLES)  # noqa: S311
             wait_until(lambda: len(arrivals) >= first - 1 + len(sent), 10, "the last message")
-        finally:
-            stop.set()
-            consumer.join()
-        return _percentiles([1000 * (arrivals[subject] - at) for subject, at in sent.items()])
+        return percentiles([1000 * (arrivals[subject] - at) for subject, at in sent.items()])
 
-    publish(1)
-    _await_first(broker, arrivals)
+    first_relayed(database)
     return {"ours": measure}
 
 
-def _await_first(broker: str, arrivals: dict[int, float]) -> None:
-    """Let the relay connect and declare before anything is measured."""
-    stop = threading.Event()
-    consumer = threading.Thread(target=_consume, args=(broker, arrivals, stop))
+def first_relayed(database: str) -> None:
+    """Let the relay connect and declare the queues, by a message for nobody; then a consumer may come."""
+    sql(database, "INSERT INTO outbox (queue, task, subject_id) VALUES ('webhooks', 'webhooks.deliver', 1)")
+    wait_until(lambda: sql(database, "SELECT count(*) = 0 FROM outbox")[0][0], load.MARGIN, "the first message")
+
+
+@contextmanager
+def noting(broker: str, arrivals: dict[int, float]) -> Iterator[None]:
+    """Meanwhile, note when each message of the orders' queue arrives, by the subjects in its body."""
+    listening, stop = threading.Event(), threading.Event()
+    consumer = threading.Thread(target=_consume, args=(broker, arrivals, listening, stop))
     consumer.start()
     try:
-        wait_until(lambda: arrivals, 30, "the first message")
+        if not listening.wait(load.MARGIN):
+            raise TimeoutError("no consumer")
+        yield
     finally:
         stop.set()
         consumer.join()
 
 
-def _consume(broker: str, arrivals: dict[int, float], stop: threading.Event) -> None:
-    """Note when each message arrives, by the subject in its body."""
+def _consume(broker: str, arrivals: dict[int, float], listening: threading.Event, stop: threading.Event) -> None:
     host, _, vhost = broker.rpartition("@")[2].partition("/")
 
     def note(message: Any) -> None:
@@ -81,12 +83,8 @@ def _consume(broker: str, arrivals: dict[int, float], stop: threading.Event) -> 
 
     with amqp.Connection(host, "guest", "guest", virtual_host=vhost) as connection:
         channel: Any = connection.channel()
-        while not stop.is_set():
-            try:
-                channel.basic_consume("orders", no_ack=True, callback=note)
-                break
-            except amqp.NotFound:  # the relay declares it with its first message
-                channel = connection.channel()
+        channel.basic_consume("orders", no_ack=True, callback=note)
+        listening.set()
         while not stop.is_set():
             try:
                 connection.drain_events(timeout=0.2)
@@ -94,7 +92,8 @@ def _consume(broker: str, arrivals: dict[int, float], stop: threading.Event) -> 
                 continue
 
 
-def _percentiles(values: list[float]) -> dict[str, float]:
+def percentiles(values: list[float]) -> dict[str, float]:
+    """Return the median and the 99th percentile."""
     cuts = statistics.quantiles(values, n=100, method="inclusive")
     return {"p50 ms": cuts[49], "p99 ms": cuts[98]}
 
@@ -134,7 +133,7 @@ def _latency(name: str, url: str, database: str) -> Callable[[float], Measured]:
         for _ in range(round(SAMPLES * seconds)):
             values.append(once())
             time.sleep(random.uniform(0, 1) / SAMPLES)  # noqa: S311 - see above
-        return {f"{name} {key}": value for key, value in _percentiles(values).items()}
+        return {f"{name} {key}": value for key, value in percentiles(values).items()}
 
     once()
     return measure
