@@ -1,6 +1,7 @@
 """Fields that the API takes, stricter than marshmallow's: what JSON and a URL say, and nothing that only looks like it."""
 
 import re
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -29,6 +30,19 @@ class QueryInteger(fields.Integer):
         if not _DIGITS.fullmatch(str(value)):
             raise self.make_error("invalid")
         return super()._deserialize(value, attr, data, **kwargs)
+
+
+class Instant(fields.AwareDateTime):
+    """A time with its zone, in UTC from here on: PostgreSQL does not know every offset that ISO 8601 has."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(format="iso", **kwargs)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
+        try:
+            return super()._deserialize(value, attr, data, **kwargs).astimezone(UTC)
+        except OverflowError as error:  # an hour before the year 1, or after 9999
+            raise self.make_error("invalid", input=value, obj_type="datetime") from error
 
 
 class Money(fields.Decimal):

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from orderapp.database import LAST_ID
-from orderapp.fields import QueryInteger, StrictInteger, plain_text
+from orderapp.fields import Instant, QueryInteger, StrictInteger, plain_text
 from orderapp.orders.events import CANCELLED, CONFIRMED, FAILED, PLACED, REOPENED
 from orderapp.orders.lines import MOST_UNITS, Line
 from orderapp.pagination import HIGHEST_LIMIT, PageSchema
@@ -89,10 +89,8 @@ class WantedOrdersSchema(PageSchema):
         validate=validate.Range(1, LAST_ID), metadata={"description": "Id of a product that is in the order."}
     )
     reference = fields.String(validate=plain_text(LONGEST_REFERENCE), metadata={"description": "Exactly this reference."})
-    start = fields.AwareDateTime(
-        format="iso", data_key="from", metadata={"description": "Created then or later; with its time zone, such as Z."}
-    )
-    stop = fields.AwareDateTime(format="iso", data_key="to", metadata={"description": "Created before then."})
+    start = Instant(data_key="from", metadata={"description": "Created then or later; with its time zone, such as Z."})
+    stop = Instant(data_key="to", metadata={"description": "Created before then."})
 
 
 class OrdersSchema(Schema):

@@ -33,6 +33,7 @@ WORDS = {
     409: "The thing is in a state that does not allow this.",
     412: "The thing is no longer at the version that If-Match names.",
     413: "The body is larger than 64 KiB.",
+    414: "The address is longer than 4 KiB; the web server itself says so.",
     415: "The body is not declared as application/json.",
     422: "The request has faults; each is listed.",
     429: "Too many requests; wait Retry-After seconds.",
@@ -73,6 +74,7 @@ def describe(app: Flask) -> Json:
     components["securitySchemes"] = {"apiKey": {"type": "http", "scheme": "bearer", "description": "flask keys create NAME"}}
     components["schemas"].pop("Error", None)
     components["schemas"] = {name: _strict(schema) for name, schema in components["schemas"].items()} | {"Problem": PROBLEM}
+    components["schemas"]["ProductChange"]["minProperties"] = 1
     components["responses"] = {str(status): _problem(status, words) for status, words in WORDS.items()}
     views = _views(app)
     for path, methods in spec["paths"].items():
@@ -132,6 +134,7 @@ def _faults(operation: Json) -> Iterator[int]:
         409: changes,
         412: guarded,
         413: has_body,
+        414: True,
         415: has_body,
         422: has_body or "query" in places,
         429: True,
@@ -155,6 +158,8 @@ def _show(answer: Json, name: str) -> None:
 
 
 def _problem(status: int, words: str) -> Json:
+    if status == HTTPStatus.REQUEST_URI_TOO_LONG:  # refused before it reaches the application
+        return {"description": words, "content": {"text/html": {"schema": {"type": "string"}}}}
     content: Json = {"schema": {"$ref": "#/components/schemas/Problem"}}
     if status == HTTPStatus.UNPROCESSABLE_ENTITY:
         content["example"] = examples.PROBLEM

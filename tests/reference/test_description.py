@@ -82,8 +82,8 @@ def test_every_fault_is_a_problem_and_every_answer_has_a_shape(spec: dict[str, A
                 assert answer.get("content") or status == "204", (method, path)
             else:
                 assert answer == {"$ref": f"#/components/responses/{status}"}
-    for answer in spec["components"]["responses"].values():
-        assert list(answer["content"]) == ["application/problem+json"]
+    for status, answer in spec["components"]["responses"].items():  # gunicorn refuses an address that is too long
+        assert list(answer["content"]) == ["text/html" if status == "414" else "application/problem+json"]
 
 
 def valid(spec: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
