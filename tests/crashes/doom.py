@@ -7,6 +7,8 @@ from tests.servers.waiting import wait_until
 
 ENTRY = "tests.crashes.entry"
 
+ALL = "orders,webhooks,maintenance"
+
 # Seconds from the start of a doomed process to its failure.
 STRIKE = 40
 
@@ -30,10 +32,10 @@ class Doom:
         return self._add(self._processes.relay(**self._armed(point, action)))
 
     def worker(
-        self, point: str = "", action: str = "kill", queues: str = "orders,webhooks,maintenance", **environment: str
+        self, point: str = "", action: str = "kill", queues: str = ALL, *, always: bool = False, **environment: str
     ) -> Process:
         """Start a worker with one pool process, which will fail; when it dies the worker's first process replaces it."""
-        environment |= self._armed(point, action)
+        environment |= self._armed(point, action, "@1+" if always else "@1")
         return self._add(self._processes.worker(concurrency=1, queues=queues, application=f"{ENTRY}:celery", **environment))
 
     def wait(self) -> None:
@@ -45,11 +47,11 @@ class Doom:
         for process in self.started:
             process.kill()
 
-    def _armed(self, point: str, action: str) -> dict[str, str]:
+    def _armed(self, point: str, action: str, when: str = "@1") -> dict[str, str]:
         if not point:
             return {}
         self._point = point
-        return {"FAILPOINTS": f"{self._record} {point}={action}@1"}
+        return {"FAILPOINTS": f"{self._record} {point}={action}{when}"}
 
     def _add(self, process: Process) -> Process:
         self.started.append(process)

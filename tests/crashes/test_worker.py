@@ -91,3 +91,27 @@ def test_a_killed_worker_gives_back_what_it_had_fetched(shop: World) -> None:
     assert shop.attempts(order_ids) <= {1, 2}
     assert shop.value("SELECT stock FROM products WHERE id = %s", lamp) == 1_000_000 - 200
     successor.kill()
+
+
+@pytest.mark.proof
+def test_orders_of_a_killed_worker_with_a_full_prefetch_are_final_within_30_seconds(shop: World, doom: Doom) -> None:
+    """Nothing is shortened: real leases of 15 seconds, beat's real rescues, and other workers that were there all along."""
+    lamp = shop.product()
+    doomed = doom.worker("orders.processing:process_together:after_commit", "hang", always=True, queues="orders")
+    started = shop.processes
+    doom.started += [started.worker(queues="orders,maintenance"), started.worker(queues="webhooks"), started.beat()]
+    for each in doom.started:
+        each.wait_ready()
+    with shop.held_up(shop.relay):
+        order_ids = shop.place_many([{lamp: 1}] * 400, clients=8)
+    doom.wait()  # it has claimed a batch and holds it
+    mine = shop.rows("SELECT id FROM orders WHERE status = 'processing' AND id = ANY(%s)", order_ids)
+    doomed.kill()
+    killed = time.monotonic()
+    shop.wait_settled(order_ids, seconds=30)
+    log.info("%s claimed orders of a killed worker were final after %.1f s", len(mine), time.monotonic() - killed)
+    shop.check()
+    assert len(mine) >= 100, "the worker was killed before it held anything"
+    assert shop.statuses(order_ids) == {"confirmed"}
+    assert shop.attempts(order_ids) == {1, 2}
+    assert shop.value("SELECT stock FROM products WHERE id = %s", lamp) == 1_000_000 - 400

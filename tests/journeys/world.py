@@ -75,6 +75,7 @@ class World:
         environment = {"DATABASE_URL": database_url, "CELERY_BROKER_URL": broker_url, **self.receiver.environment}
         self.processes = Processes(environment, folder)
         self._connection: Any = None
+        self._verified = 0
 
     def start(self, **processes: Process) -> "World":
         """Make the started processes attributes of the world, and wait until each is ready."""
@@ -208,8 +209,11 @@ class World:
         faults = self._faults(endpoint=endpoint)
         assert not faults, "\n".join(faults)
         bodies: dict[str, set[bytes]] = {}
-        for request in self.receiver.requests:
+        requests = list(self.receiver.requests)
+        for request in requests[self._verified :]:  # each once: after five minutes a signature counts as a replay
             request.verify()
+        self._verified = len(requests)
+        for request in requests:
             bodies.setdefault(request.id, set()).add(request.body)
         received = {str(event) for (event,) in self.rows("SELECT event_id FROM webhook_deliveries WHERE state = 'succeeded'")}
         assert received <= set(bodies), "a delivery counts as received that nobody received"
