@@ -11,6 +11,7 @@ from sqlalchemy import text
 from orderapp.database import reading
 from orderapp.orders import pages, queries
 from orderapp.orders.pages import Wanted
+from orderapp.orders.positioning import place_events
 from orderapp.orders.processing import process_orders
 from orderapp.orders.rescuing import rescue_orders
 from tests.orders.examples import ANONYMOUS, TASK, a_task, died
@@ -141,6 +142,24 @@ def test_a_page_of_orders_reads_no_table_and_no_more_rows_than_its_bound(
                 tried += 1
     assert faults == []
     assert tried > 100
+
+
+@pytest.mark.usefixtures("_history")
+def test_the_feed_scans_no_table() -> None:
+    """Neither while it has a backlog nor when all is placed, for a client with all events and for one with none."""
+    assert breaches(place_events) == []
+
+    def read() -> None:
+        for client_id, after in ((ANONYMOUS, 0), (ANONYMOUS, 500), (4711, 0)):
+            with reading() as session:
+                queries.any_unplaced(session)
+                queries.feed_page(session, client_id, after, 100)
+
+    assert breaches(read) == []
+    sql("UPDATE order_events SET position = numbered.n FROM"
+        " (SELECT id, 1000 + row_number() OVER () AS n FROM order_events WHERE position IS NULL) AS numbered"
+        " WHERE numbered.id = order_events.id")  # fmt: skip
+    assert breaches(read) == []
 
 
 @pytest.mark.usefixtures("_history")
