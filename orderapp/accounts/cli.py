@@ -1,7 +1,7 @@
 """Door: ``flask users`` and ``flask keys``."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 from flask.cli import AppGroup
@@ -106,7 +106,15 @@ def show_keys(as_json: bool) -> None:
     """List the keys by their prefixes."""
     with reading() as session:
         rows = queries.list_keys(session)
+    if not as_json:
+        rows = [_for_people(row) for row in rows]
     tables.show(rows, as_json=as_json, empty="There are no keys: flask keys create NAME.")
+
+
+def _for_people(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the row so narrow that a terminal of 80 columns shows the prefix whole: days for times."""
+    days = {name.removesuffix("_at"): row[name] and row[name].date() for name in ("last_used_at", "revoked_at")}
+    return {name: row[name] for name in ("prefix", "client", "scopes")} | days
 
 
 @keys_cli.command("revoke")

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 # Bytes. 256 bits cannot be guessed, so one SHA-256 is enough; a slow hash is for what people think up.
 SECRET_BYTES = 32
 
-# Bytes. Enough that prefixes do not meet; short enough to read out of a list.
-PREFIX_BYTES = 6
+# Bytes. Enough that prefixes do not meet; short enough to stay whole in a list, for that is what `revoke` takes.
+PREFIX_BYTES = 4
 
 # Marks the text as ours to whoever searches repositories and logs for leaked keys.
 MARK = "oak"

@@ -5,6 +5,7 @@ import json
 import pytest
 from flask.testing import FlaskCliRunner
 
+from orderapp.access import SCOPES
 from orderapp.accounts import authenticating
 from tests.sql import one, sql
 
@@ -99,6 +100,12 @@ def test_a_key_has_the_scopes_that_it_was_given(runner: FlaskCliRunner) -> None:
     arguments = ["keys", "create", "Shop", "--scope", "reports:read", "--scope", "orders:read"]
     assert runner.invoke(args=arguments).exit_code == 0
     assert one("SELECT scopes FROM api_keys") == ["orders:read", "reports:read"]
+
+
+def test_80_columns_show_every_prefix_whole(runner: FlaskCliRunner) -> None:
+    """It is what `revoke` takes; the longest name of a client gives way."""
+    created = runner.invoke(args=["keys", "create", "x" * 100, *(f"--scope={scope}" for scope in SCOPES)])
+    assert created.stdout.partition("_")[0] in runner.invoke(args=["keys", "list"]).output
 
 
 @pytest.mark.parametrize(
