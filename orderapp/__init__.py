@@ -42,6 +42,7 @@ from orderapp.webhooks import cli as webhooks_cli
 from orderapp.webhooks import fan_out as webhooks_fan_out
 from orderapp.webhooks import history as webhooks_history
 from orderapp.webhooks import models as webhooks_models
+from orderapp.webhooks import routes as webhooks_routes
 from orderapp.webhooks import tasks as webhooks_tasks  # noqa: F401
 
 # Imported here whether used or not: migrations compare the database with every table, and `flask shell` offers them.
@@ -101,6 +102,7 @@ def _open_doors(app: Flask) -> None:
     api.register_blueprint(orders_routes.events)
     api.register_blueprint(products_routes.blueprint)
     api.register_blueprint(reports_routes.blueprint)
+    api.register_blueprint(webhooks_routes.blueprint)
     app.register_blueprint(reference_routes.blueprint)
     problem_pages.init_app(app)
     app.register_blueprint(monitoring_routes.blueprint)

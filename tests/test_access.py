@@ -9,10 +9,12 @@ from flask.testing import FlaskClient
 
 from orderapp import access
 from orderapp.accounts.issuing import revoke_key
+from orderapp.webhooks.drafts import Draft
+from orderapp.webhooks.registering import create_endpoint
 from tests.api_routes import ROUTES, Route
 from tests.clients import ALICE, CHARLIE, REQUIRED, a_key, bearer, client_id
 from tests.orders.examples import placed
-from tests.sql import row_counts
+from tests.sql import one, row_counts
 
 Ask = Callable[[str, str, dict[str, str]], Any]
 
@@ -25,7 +27,15 @@ UNKNOWN_KEY = f"oak000000000000_{'0' * 64}"
 def ask(app: Flask, client: FlaskClient, a_product: Callable[..., int]) -> Ask:
     """Return what sends the right request of a route, about things of Alice's, with these headers."""
     a_key(ALICE)
-    things = {"order_id": placed((a_product(), 1), client_id=client_id(ALICE)), "product_id": a_product()}
+    hers = client_id(ALICE)
+    endpoint_id = create_endpoint(Draft("https://shop.example/hook"), hers, frozenset(), ALICE).id
+    ping = "INSERT INTO webhook_deliveries (endpoint_id, ping_id, state) VALUES (%(id)s, gen_random_uuid(), 'succeeded')"
+    things = {
+        "order_id": placed((a_product(), 1), client_id=hers),
+        "product_id": a_product(),
+        "endpoint_id": endpoint_id,
+        "delivery_id": one(f"{ping} RETURNING id", id=endpoint_id),
+    }
 
     def send(method: str, endpoint: str, headers: dict[str, str]) -> Any:
         (rule,) = [rule for rule in app.url_map.iter_rules(endpoint) if method in (rule.methods or ())]

@@ -11,20 +11,18 @@ from orderapp.admin import formats
 from orderapp.admin.filters import Filter
 from orderapp.admin.queries import Listing
 from orderapp.admin.view import PanelView
-from orderapp.errors import ConflictError
 from orderapp.webhooks import replaying
-from orderapp.webhooks.endpoint import endpoint_of
-
-STATES = ("pending", "succeeded", "exhausted", "disabled")
+from orderapp.webhooks.queries import STATES
 
 
 class DeliveriesView(PanelView):
     """One row per outcome of an order and receiver."""
 
     action_view = BaseModelView.action_view
-    column_list = ("id", "order_id", "type", "state", "attempt", "due_at", "finished_at", "answer")
+    column_list = ("id", "endpoint_id", "order_id", "type", "state", "attempt", "due_at", "finished_at", "answer")
     column_labels = {  # noqa: RUF012 - Flask-Admin's own declaration
         "id": "Delivery",
+        "endpoint_id": "Endpoint",
         "order_id": "Order",
         "type": "Event",
         "attempt": "Attempts",
@@ -33,14 +31,19 @@ class DeliveriesView(PanelView):
         "answer": "Last answer",
     }
     empty = "No delivery fits. With WEBHOOK_URL set, each outcome of an order makes one."
-    panel_filters = (Filter("order", "Order", "number"), Filter("state", "State", "choice", STATES))
+    panel_filters = (
+        Filter("endpoint", "Endpoint", "number"),
+        Filter("order", "Order", "number"),
+        Filter("state", "State", "choice", STATES),
+    )
     listing = Listing(
-        "d.id, d.order_id, e.type, d.state, d.attempt, d.due_at, d.finished_at,"
+        "d.id, d.endpoint_id, d.order_id, coalesce(e.type, 'endpoint.ping') AS type, d.state, d.attempt, d.due_at,"
+        " d.finished_at,"
         " coalesce(a.error, CAST(a.status_code AS text)) AS answer",
-        "webhook_deliveries d JOIN order_events e ON e.id = d.event_id LEFT JOIN LATERAL (SELECT status_code, error"
+        "webhook_deliveries d LEFT JOIN order_events e ON e.id = d.event_id LEFT JOIN LATERAL (SELECT status_code, error"
         " FROM webhook_attempts WHERE delivery_id = d.id ORDER BY attempt DESC LIMIT 1) a ON true",
         "d.id",
-        {"order": "d.order_id = :order", "state": "d.state = :state"},
+        {"order": "d.order_id = :order", "endpoint": "d.endpoint_id = :endpoint", "state": "d.state = :state"},
     )
 
     def cell(self, row: Row[Any], column: str) -> Any:
@@ -57,6 +60,4 @@ class DeliveriesView(PanelView):
 
 def resend_delivery(delivery_id: int, actor: str, reason: str | None) -> None:
     """Send a delivery again that was given up. Raises ConflictError, also when there is nowhere to send it."""
-    if endpoint_of(current_app.extensions["settings"]) is None:
-        raise ConflictError("WEBHOOK_URL is not set: there is nowhere to send it.")
-    replaying.resend(delivery_id, actor, reason)
+    replaying.resend(delivery_id, actor, reason, enabled=current_app.extensions["settings"].webhook_url is not None)

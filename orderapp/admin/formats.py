@@ -20,6 +20,7 @@ _COLOURS = {
     "disabled": "dark",
     "archived": "dark",
     "on sale": "success",
+    "active": "success",
 }
 
 # Characters of a JSON value in a list; the whole stands in its title.

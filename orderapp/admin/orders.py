@@ -16,6 +16,7 @@ from orderapp.database import reading
 from orderapp.errors import ConflictError
 from orderapp.orders import cancelling, queries, retrying
 from orderapp.webhooks import queries as webhook_queries
+from orderapp.webhooks.queries import Wanted
 
 STATUSES = ("pending", "processing", "confirmed", "failed", "cancelled")
 
@@ -80,7 +81,7 @@ class OrdersView(PageView):
                 "lines": belongings.lines_of_order(session, row.id),
                 "history": queries.processing_of(session, row.id)["events"],
                 "movements": belongings.movements_of_order(session, row.id),
-                "deliveries": webhook_queries.deliveries(session, None, row.id, MOST_DELIVERIES),
+                "deliveries": webhook_queries.deliveries(session, Wanted(order_id=row.id), MOST_DELIVERIES),
                 "attempts": belongings.attempts_of_order(session, row.id),
                 "flower": current_app.extensions["settings"].flower_port,
             }
@@ -102,7 +103,7 @@ class OrdersView(PageView):
 
     def _resend(self, order_id: int, reason: str | None) -> None:
         with reading() as session:
-            deliveries = webhook_queries.deliveries(session, None, order_id, MOST_DELIVERIES)
+            deliveries = webhook_queries.deliveries(session, Wanted(order_id=order_id), MOST_DELIVERIES)
         given_up = [delivery.id for delivery in deliveries if delivery.state in {"exhausted", "disabled"}]
         if not given_up:
             raise ConflictError(f"Order {order_id} has no webhook that was given up.")

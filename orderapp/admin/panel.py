@@ -8,6 +8,7 @@ from orderapp import errors
 from orderapp.admin import gate, rights
 from orderapp.admin.audit_log import AuditView
 from orderapp.admin.deliveries import DeliveriesView
+from orderapp.admin.endpoints import EndpointsView
 from orderapp.admin.home import HomeView
 from orderapp.admin.items import ItemsView
 from orderapp.admin.orders import OrdersView
@@ -18,7 +19,7 @@ from orderapp.audit import AuditEntry
 from orderapp.orders.models import Order, OrderItem
 from orderapp.outbox.models import OutboxMessage
 from orderapp.products.models import Product
-from orderapp.webhooks.models import WebhookDelivery
+from orderapp.webhooks.models import WebhookDelivery, WebhookEndpoint
 
 
 def init_app(app: Flask) -> None:
@@ -39,6 +40,7 @@ def init_app(app: Flask) -> None:
     admin.add_view(ProductsView(Product, name="Products", endpoint="admin_products", url="products"))
     admin.add_view(SalesView(name="Sales", endpoint="admin_sales", url="sales"))
     admin.add_view(DeliveriesView(WebhookDelivery, name="Webhooks", endpoint="admin_deliveries", url="deliveries"))
+    admin.add_view(EndpointsView(WebhookEndpoint, name="Endpoints", endpoint="admin_endpoints", url="endpoints"))
     admin.add_view(ParkedView(OutboxMessage, name="Parked", endpoint="admin_parked", url="parked"))
     admin.add_view(AuditView(AuditEntry, name="Audit", endpoint="admin_audit", url="audit"))
 

@@ -28,6 +28,8 @@ RIGHTS = {
     "admin_sales.orders_view": VIEWER,
     "admin_deliveries.index_view": VIEWER,
     "admin_deliveries.action_view": OPERATOR,
+    "admin_endpoints.index_view": VIEWER,
+    "admin_endpoints.action_view": OPERATOR,
     "admin_parked.index_view": VIEWER,
     "admin_parked.action_view": OPERATOR,
     "admin_audit.index_view": SUPERUSER,

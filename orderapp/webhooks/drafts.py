@@ -24,6 +24,7 @@ class Draft:
     url: str | None = None
     event_types: list[str] | None = None
     description: str | None = None
+    active: bool | None = None
 
 
 def refuse_bad_draft(draft: Draft, allowed_hosts: frozenset[str]) -> None:

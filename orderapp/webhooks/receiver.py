@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event
 from typing import Any
 
 import orjson
@@ -42,13 +43,31 @@ class Received:
         return printable("  ".join(words))
 
 
+@dataclass(frozen=True)
+class Behaviour:
+    """How the receiver misbehaves on request: a status instead of its own, an answer that comes late or never."""
+
+    status: int | None = None
+    delay: float = 0
+    hang: bool = False
+
+
 class Receiver(ThreadingHTTPServer):
     """Listens on loopback, unless told otherwise; ``tell`` hears of each webhook before it is answered. Port 0 takes any."""
 
     timeout = STOP_POLL
 
-    def __init__(self, port: int, secret: str, tell: Callable[[Received], None], host: str = "127.0.0.1") -> None:
-        self.secret, self.tell = secret, tell
+    daemon_threads = True  # those that hang on purpose end with the process
+
+    def __init__(
+        self,
+        port: int,
+        secret: str,
+        tell: Callable[[Received], None],
+        host: str = "127.0.0.1",
+        behaviour: Behaviour = Behaviour(),
+    ) -> None:
+        self.secret, self.tell, self.behaviour = secret, tell, behaviour
         super().__init__((host, port), _Handler)
 
     def run_once(self) -> float:
@@ -69,9 +88,12 @@ class _Handler(BaseHTTPRequestHandler):
         raw = self.rfile.read(int(length))
         fault = fault_of(self.server.secret, dict(self.headers.items()), raw)
         self.server.tell(Received(datetime.now().astimezone(), _parsed(raw), fault))
-        self._answer(HTTPStatus.OK if fault is None else HTTPStatus.BAD_REQUEST, fault or "thank you")
+        behaviour = self.server.behaviour
+        Event().wait(None if behaviour.hang else behaviour.delay)
+        status = HTTPStatus.OK if fault is None else HTTPStatus.BAD_REQUEST
+        self._answer(behaviour.status or status, fault or "thank you")
 
-    def _answer(self, status: HTTPStatus, text: str, *, close: bool = False) -> None:
+    def _answer(self, status: int, text: str, *, close: bool = False) -> None:
         body = f"{text}\n".encode()
         self.send_response(status)
         self.send_header("Content-Type", "text/plain")

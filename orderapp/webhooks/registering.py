@@ -38,8 +38,9 @@ _COUNT = text("""
 """)
 
 _INSERT = text("""
-    INSERT INTO webhook_endpoints (client_id, url, event_types, description, secret)
-    VALUES (:owner, :url, :event_types, :description, :secret) RETURNING id
+    INSERT INTO webhook_endpoints (client_id, url, event_types, description, secret, active, disabled_reason)
+    VALUES (:owner, :url, :event_types, :description, :secret, :active, CASE WHEN NOT :active THEN 'operator' END)
+    RETURNING id
 """)
 
 _LOCK = text("""
@@ -88,7 +89,8 @@ def create_endpoint(draft: Draft, owner: int | None, allowed_hosts: frozenset[st
 
     Raises InvalidInputError, and ConflictError when the owner has too many.
     """
-    draft = Draft(draft.url or "", draft.event_types or list(EVENT_TYPES), draft.description or "")
+    active = draft.active is not False
+    draft = Draft(draft.url or "", draft.event_types or list(EVENT_TYPES), draft.description or "", active)
     refuse_bad_draft(draft, allowed_hosts)
     secret = _new_secret()
     with writing() as session:
@@ -108,10 +110,14 @@ def edit_endpoint(endpoint_id: int, change: Draft, owner: int | None, allowed_ho
     with writing() as session:
         before = _locked(session, endpoint_id, owner)
         _refuse_built_in(endpoint_id)
-        old = Draft(before["url"], before["event_types"], before["description"])
+        old = Draft(before["url"], before["event_types"], before["description"], before["active"])
         new = replace(old, **{name: value for name, value in asdict(change).items() if value is not None})
         refuse_bad_draft(new, allowed_hosts)
         session.execute(_CHANGE, {"id": endpoint_id, **asdict(new)})
+        if old.active and not new.active:
+            _disable(session, endpoint_id, "operator")
+        elif new.active and not old.active:
+            session.execute(_ENABLE, {"id": endpoint_id})
         audit.record(session, _change(actor, "edit", endpoint_id, before=asdict(old), after=asdict(new)))
 
 

@@ -1,6 +1,9 @@
-"""Sending a delivery again that was given up, on an operator's word."""
+"""Sending again, on an operator's or owner's word: what was given up, or what was received and is wanted once more."""
 
-from sqlalchemy import text
+from datetime import timedelta
+
+from sqlalchemy import Row, text
+from sqlalchemy.orm import Session
 
 from orderapp import audit
 from orderapp.database import writing
@@ -9,30 +12,105 @@ from orderapp.outbox.messages import enqueue
 from orderapp.queues import WEBHOOKS_DELIVER
 
 from .claims import RESCUE_AFTER
+from .endpoint import BUILT_IN
+from .queries import AGAIN, Wanted
 
-STATE = text("SELECT state FROM webhook_deliveries WHERE id = :id ORDER BY id FOR NO KEY UPDATE")
+# Deliveries in one transaction: short, so that nobody waits for its locks.
+BATCH = 200
+
+# Deliveries a second, unless told otherwise: a receiver that lost a day's events must not lose the next one, too.
+USUAL_RATE = 50
+
+STATE = text("""
+    SELECT id, state, endpoint_id, event_id FROM webhook_deliveries
+    WHERE id = :id AND (CAST(:endpoint_id AS bigint) IS NULL OR endpoint_id = :endpoint_id)
+    ORDER BY id FOR NO KEY UPDATE
+""")
+
+ENDPOINT = text("SELECT active FROM webhook_endpoints WHERE id = :id")
 
 # The count of attempts goes on: each POST keeps its own row in webhook_attempts.
 REOPEN = text("""
     UPDATE webhook_deliveries
     SET state = 'pending', lease_until = NULL, finished_at = NULL, rescues = 0,
-        due_at = clock_timestamp(), rescue_at = clock_timestamp() + :rescue_after
-    WHERE id = :id
+        due_at = clock_timestamp() + :delay, rescue_at = clock_timestamp() + :delay + :rescue_after
+    WHERE id = :id RETURNING id, due_at
 """)
 
+# Beside the one that succeeded: that it was received once stays true, whatever becomes of the repetition.
+REPEAT = text("""
+    INSERT INTO webhook_deliveries (order_id, event_id, ping_id, endpoint_id, resend_of, due_at, rescue_at)
+    SELECT order_id, event_id, ping_id, endpoint_id, coalesce(resend_of, id), clock_timestamp() + :delay,
+        clock_timestamp() + :delay + :rescue_after
+    FROM webhook_deliveries WHERE id = :id RETURNING id, due_at
+""")
 
-def resend(delivery_id: int, actor: str = "system", reason: str | None = None) -> None:
-    """Make an exhausted or disabled delivery due now, with a line in the audit log. Past its last attempt it gets one more.
+# A word of the operator is a probe: the receiver was mended.
+TRY_NOW = text("""
+    UPDATE webhook_endpoints SET open_until = clock_timestamp() WHERE id = :id AND open_until > clock_timestamp()
+""")
 
-    Raises NotFoundError, or ConflictError when it is pending (it is sent anyway) or succeeded (the receiver has it).
+SOME = text(f"SELECT d.id {AGAIN} AND d.id > :after ORDER BY d.id LIMIT :limit")
+
+
+def resend(
+    delivery_id: int,
+    actor: str = "system",
+    reason: str | None = None,
+    *,
+    endpoint_id: int | None = None,
+    enabled: bool = True,
+) -> int:
+    """Send a delivery again, now, with a line in the audit log; returns what is sent: of a succeeded one it is a new delivery.
+
+    Past its last attempt a delivery gets one more. ``endpoint_id`` limits it to one endpoint; ``enabled`` tells whether the
+    built-in one is set. Raises NotFoundError, or ConflictError when it is pending (it is sent anyway) or nobody listens.
     """
     with writing() as session:
-        state = session.scalar(STATE, {"id": delivery_id})
-        if state is None:
+        row = session.execute(STATE, {"id": delivery_id, "endpoint_id": endpoint_id}).one_or_none()
+        if row is None:
             raise NotFoundError(f"there is no delivery {delivery_id}")
-        if state not in {"exhausted", "disabled"}:
-            raise ConflictError(f"delivery {delivery_id} is {state}; only an exhausted or disabled one can be sent again")
-        session.execute(REOPEN, {"id": delivery_id, "rescue_after": RESCUE_AFTER})
-        enqueue(WEBHOOKS_DELIVER, delivery_id)
-        before, after = {"state": state}, {"state": "pending"}
+        if row.state == "pending":
+            raise ConflictError(f"delivery {delivery_id} is pending; it is sent anyway")
+        _refuse_unheard(session, row, enabled=enabled)
+        sent = _send_again(session, row, timedelta())
+        session.execute(TRY_NOW, {"id": row.endpoint_id})
+        before, after = {"state": row.state}, {"state": "pending", "delivery": sent}
         audit.record(session, audit.Change(actor, "resend", "delivery", delivery_id, before, after, reason))
+    return sent
+
+
+def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int = USUAL_RATE) -> int:
+    """Send the finished deliveries that fit again, so many a second from now on; returns how many.
+
+    In batches of their own transaction, the last with a line in the audit log: after a crash the rest is not sent.
+    """
+    sent, after = 0, 0
+    while True:
+        with writing() as session:
+            values = {**vars(wanted), "enabled": enabled, "after": after, "limit": BATCH}
+            ids = list(session.scalars(SOME, values))
+            for delivery_id in ids:
+                row = session.execute(STATE, {"id": delivery_id, "endpoint_id": None}).one()
+                if row.state != "pending":
+                    _send_again(session, row, timedelta(seconds=sent / per_second))
+                    sent += 1
+            if len(ids) < BATCH:
+                told = {name: value for name, value in vars(wanted).items() if value is not None}
+                audit.record(session, audit.Change(actor, "resend", "deliveries", None, told, {"sent": sent}))
+                return sent
+            after = ids[-1]
+
+
+def _refuse_unheard(session: Session, row: Row[tuple[object, ...]], *, enabled: bool) -> None:
+    if row.endpoint_id == BUILT_IN and not enabled:
+        raise ConflictError("WEBHOOK_URL is not set: there is nowhere to send it")
+    if not session.execute(ENDPOINT, {"id": row.endpoint_id}).scalar_one():
+        raise ConflictError(f"endpoint {row.endpoint_id} is disabled; enable it first")
+
+
+def _send_again(session: Session, row: Row[tuple[object, ...]], delay: timedelta) -> int:
+    statement = REPEAT if row.state == "succeeded" else REOPEN
+    sent = session.execute(statement, {"id": row.id, "delay": delay, "rescue_after": RESCUE_AFTER}).one()
+    enqueue(WEBHOOKS_DELIVER, sent.id, available_at=sent.due_at if delay else None)
+    return int(sent.id)

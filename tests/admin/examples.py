@@ -16,7 +16,7 @@ from tests.sql import one, sql
 # What a stranger may have typed where only words belong.
 SCRIPT = "<script>alert('x')</script>"
 
-LISTS = ("orders", "items", "products", "sales", "deliveries", "parked", "audit")
+LISTS = ("orders", "items", "products", "sales", "deliveries", "endpoints", "parked", "audit")
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,7 @@ def requests_for(rows: Rows) -> dict[str, Request]:
             ({"action": "archive", "rowid": rows.product}, {"action": "unarchive", "rowid": rows.archived}),
         ),
         "admin_deliveries.action_view": Request("/admin/deliveries/action/", ({"action": "resend", "rowid": rows.delivery},)),
+        "admin_endpoints.action_view": Request("/admin/endpoints/action/", ({"action": "disable", "rowid": 1},)),
         "admin_parked.action_view": Request(
             "/admin/parked/action/",
             (

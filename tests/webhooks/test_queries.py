@@ -8,6 +8,7 @@ from orderapp.database import reading
 from orderapp.orders.events import CANCELLED, REOPENED, OrderEvent
 from orderapp.webhooks import queries
 from orderapp.webhooks.endpoint import Receivers
+from orderapp.webhooks.queries import Wanted
 from orderapp.webhooks.sending import deliver
 
 from .conftest import Factory, Sql, latest_event, tell
@@ -106,8 +107,8 @@ def test_deliveries_are_listed_newest_first_by_state_and_order(
     deliver([first], receivers)
     order_id = sql("SELECT order_id FROM webhook_deliveries WHERE id = :id", id=second)[0].order_id
     with reading() as session:
-        rows = queries.deliveries(session, state, None, 10)
+        rows = queries.deliveries(session, Wanted(state), 10)
         assert len(rows) == found
-        assert [row.id for row in queries.deliveries(session, None, order_id, 10)] == [second]
-        assert [row.id for row in queries.deliveries(session, None, None, 1)] == [second]
-        assert [(row.status_code, row.error) for row in queries.deliveries(session, "succeeded", None, 10)] == [(200, None)]
+        assert [row.id for row in queries.deliveries(session, Wanted(order_id=order_id), 10)] == [second]
+        assert [row.id for row in queries.deliveries(session, Wanted(), 1)] == [second]
+        assert [(row.status_code, row.error) for row in queries.deliveries(session, Wanted("succeeded"), 10)] == [(200, None)]

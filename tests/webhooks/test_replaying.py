@@ -1,10 +1,14 @@
 """An operator sends a delivery again that was given up."""
 
+from datetime import UTC, datetime
+
 import pytest
 
+from orderapp.database import reading
 from orderapp.errors import ConflictError, NotFoundError
 from orderapp.webhooks.endpoint import Receivers
-from orderapp.webhooks.replaying import resend
+from orderapp.webhooks.queries import Wanted, count_again
+from orderapp.webhooks.replaying import resend, resend_fitting
 from orderapp.webhooks.sending import deliver
 
 from .conftest import Factory, Sql
@@ -39,15 +43,67 @@ def test_a_resend_that_fails_is_given_up_again(
     assert tuple(delivery) == ("exhausted", 11)
 
 
-@pytest.mark.parametrize("state", ["pending", "succeeded"])
-def test_a_delivery_on_its_way_or_received_is_refused(a_delivery: Factory, sql: Sql, state: str) -> None:
+def test_a_delivery_on_its_way_is_refused(a_delivery: Factory, sql: Sql) -> None:
     """Nothing changes, and the message names the state."""
     delivery_id = a_delivery()
     sql("DELETE FROM outbox")
-    sql("UPDATE webhook_deliveries SET state = :state", state=state)
-    with pytest.raises(ConflictError, match=f"is {state}; only an exhausted or disabled one"):
+    with pytest.raises(ConflictError, match="is pending; it is sent anyway"):
         resend(delivery_id)
     assert sql("SELECT 1 FROM outbox") == []
+
+
+def test_what_was_received_can_be_sent_once_more_beside_it(
+    a_delivery: Factory, receivers: Receivers, receiver: RecordingReceiver, sql: Sql
+) -> None:
+    """Under the same webhook-id; the order stays told, whatever becomes of the repetition."""
+    delivery_id = a_delivery()
+    deliver([delivery_id], receivers)
+    receiver.behave = answering(500)
+    again = resend(delivery_id, "Alice")
+    assert again != delivery_id
+    deliver([again], receivers)
+    first, second = receiver.requests
+    assert (first.body, first.headers["webhook-id"]) == (second.body, second.headers["webhook-id"])
+    assert [tuple(row) for row in sql("SELECT state, attempt, resend_of FROM webhook_deliveries ORDER BY id")] == [
+        ("succeeded", 1, None),
+        ("pending", 1, delivery_id),
+    ]
+    assert sql("SELECT webhook_sent FROM orders")[0].webhook_sent is True
+    (entry,) = sql("SELECT actor, subject_id FROM audit_log WHERE action = 'resend'")
+    assert tuple(entry) == ("Alice", delivery_id)
+
+
+def test_a_resend_by_filter_counts_first_and_then_sends_at_its_rate(a_delivery: Factory, sql: Sql) -> None:
+    """Finished ones that fit, spread over time; the filter and the number are in the audit log."""
+    ids = [a_delivery() for _ in range(5)]
+    sql("DELETE FROM outbox")
+    sql("UPDATE webhook_deliveries SET state = 'exhausted' WHERE id <> :id", id=ids[0])
+    wanted = Wanted(state="exhausted")
+    with reading() as session:
+        assert count_again(session, wanted, enabled=True) == 4
+        assert count_again(session, wanted, enabled=False) == 0
+        assert count_again(session, Wanted(order_id=4711), enabled=True) == 0
+        assert count_again(session, Wanted(type="order.failed"), enabled=True) == 0
+        assert count_again(session, Wanted(endpoint_id=1, until=datetime.now(UTC)), enabled=True) == 4
+        assert count_again(session, Wanted(since=datetime.now(UTC)), enabled=True) == 0
+    assert sql("SELECT 1 FROM outbox") == []
+    assert resend_fitting(wanted, "Alice", enabled=True, per_second=2) == 4
+    rows = sql("SELECT extract(epoch FROM available_at - clock_timestamp()) AS wait, subject_id FROM outbox ORDER BY id")
+    assert [row.subject_id for row in rows] == ids[1:]
+    assert [round(row.wait * 2) / 2 for row in rows] == [0, 0.5, 1, 1.5]
+    (entry,) = sql("SELECT actor, subject, before, after FROM audit_log WHERE action = 'resend'")
+    assert tuple(entry) == ("Alice", "deliveries", {"state": "exhausted"}, {"sent": 4})
+
+
+def test_nothing_is_sent_again_to_a_disabled_endpoint(a_delivery: Factory, sql: Sql) -> None:
+    """It would only end as disabled once more."""
+    delivery_id = a_delivery()
+    sql("UPDATE webhook_deliveries SET state = 'exhausted'")
+    sql("UPDATE webhook_endpoints SET active = false, disabled_reason = 'gone'")
+    with pytest.raises(ConflictError, match="enable it first"):
+        resend(delivery_id)
+    with reading() as session:
+        assert count_again(session, Wanted("exhausted"), enabled=True) == 0
 
 
 @pytest.mark.usefixtures("app")
