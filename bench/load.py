@@ -44,7 +44,7 @@ def wrk(url: str, script: str, seconds: float, *arguments: str) -> float:
     text = _run(argv, seconds)
     counted = re.search(r"counted (\d+) wrong (\d+) seconds ([\d.]+)", text)
     if counted is None or int(counted[2]) or not int(counted[1]):
-        raise RuntimeError(f"wrk: {text[-600:]}")
+        raise RuntimeError(f"wrk: {counted[0] if counted else text[-600:]}")
     return int(counted[1]) / float(counted[3])
 
 

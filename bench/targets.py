@@ -36,7 +36,7 @@ class Target:
 TARGETS = (
     Target("post", "ours", "pgbench", 0.30, 0.40),
     Target("post", "ours", "fastapi", 0.8, 1.0),
-    Target("post", "ours", "flask-orm", 3, 5),
+    Target("post", "ours", "flask-orm", 3),
     Target("post", "ours", "django", 3, 5),
     Target("get", "ours", "constant", 0.25, 0.35),
     Target("relay", "ours", "raw", 0.4, 0.5),

@@ -21,8 +21,6 @@ from tests.servers.waiting import wait_until
 # Samples per second of a latency: far apart, so that the service is idle in between.
 SAMPLES = 20
 
-ORDER = {"items": [{"product_id": 3, "quantity": 2}, {"product_id": 4, "quantity": 1}]}
-
 
 def _idle_latency(stage: Stage, outcome: Outcome) -> Contestants:
     outcome.note("until a consumer has it: a quorum queue hands out what it confirms")
@@ -119,7 +117,7 @@ def _latency(name: str, url: str, database: str) -> Callable[[float], Measured]:
 
     def once() -> float:
         began = time.perf_counter()
-        answer = session.post(f"{url}/api/orders/", json=ORDER, timeout=10)
+        answer = session.post(f"{url}/api/orders/", json=web.ORDER, timeout=10)
         answer.raise_for_status()
         while time.perf_counter() - began < load.MARGIN:
             cursor.execute("SELECT status FROM orders WHERE id = %s", (answer.json()["id"],))

@@ -8,8 +8,8 @@ from bench.backlog import Queue
 from bench.measuring import Case, Contestants, Measured, Outcome, offer
 from bench.stage import Stage, sql
 
-# Rows per second of the run: what each publishes in about a third of it, its start included.
-OURS, THEIRS = 4000, 800
+# Rows per second of the run: what each publishes in about that time. Rows leave 2,000 at once: ten such windows at least.
+OURS, THEIRS, LEAST = 8000, 800, 20_000
 
 # Bytes of a delivery's message as the relay sends it: 90 of body, the rest Celery's headers.
 MESSAGE = 900
@@ -34,11 +34,11 @@ def _relay(stage: Stage, outcome: Outcome) -> Contestants:
     database, broker, raw_broker = stage.database(), stage.vhost(), stage.vhost()
 
     def ours(seconds: float) -> float:
-        count = round(OURS * seconds)
+        count = max(LEAST, round(OURS * seconds))
         return relayed(stage, database, broker, backlog.messages(database, count), count)
 
     def raw(seconds: float) -> float:
-        count = round(OURS * seconds)
+        count = max(LEAST, round(OURS * seconds))
         arguments = ("-m", "bench.limits.publishing", raw_broker, "raw", str(count), str(MESSAGE))
         text = stage.await_end(stage.ours(database).start("raw", sys.executable, *arguments))
         queue = Queue(raw_broker, "raw")
@@ -91,7 +91,7 @@ def _backlog(stage: Stage, outcome: Outcome) -> Contestants:
             backlog.messages(database, waiting, later=later)
 
             def measure(seconds: float) -> float:
-                count = round(OURS * seconds)
+                count = max(LEAST, round(OURS * seconds))
                 if later:
                     first = backlog.messages(database, count)
                 else:
