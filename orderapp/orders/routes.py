@@ -1,5 +1,6 @@
 """Door: orders over HTTP."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, jsonify, url_for
@@ -112,12 +113,11 @@ def feed(asked: dict[str, int]) -> ResponseReturnValue:
     """
     with reading() as session:
         behind = queries.any_unplaced(session)
-    if behind:
-        # Here and not by the clock: the feed is then never late, needs no broker, and costs nothing where nobody reads it.
-        positioning.place_events()
+    # Here and not by the clock: the feed is then never late, needs no broker, and costs nothing where nobody reads it.
+    backlog = behind and positioning.place_events() == positioning.BATCH
     with reading() as session:
         page = queries.feed_page(session, access.current_client().id, asked["after"], asked["limit"])
-    return jsonify(page)
+    return jsonify(replace(page, more=page.more or backlog))
 
 
 def _shown(order_id: int) -> OrderView:

