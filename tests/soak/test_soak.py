@@ -40,4 +40,4 @@ def test_orders_queued_while_the_database_is_away_are_final_within_a_minute() ->
 
 def test_batches_win_eight_times() -> None:
     """For the relay and for settling, beside doing it one at a time in the same run."""
-    assert batching(rounds=1)
+    assert batching()
