@@ -204,6 +204,8 @@ def _plain(parameter: Json) -> Json:
         schema["type"] = schema["type"][0]
     if schema.get("default", "") is None:
         del schema["default"]
+    if "enum" in schema:
+        schema["enum"] = [value for value in schema["enum"] if value is not None]
     if parameter["in"] == "path" and schema.get("type") == "integer":
         schema |= {"minimum": 1, "example": 1}
     return parameter | {"schema": schema}

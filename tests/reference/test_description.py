@@ -86,6 +86,15 @@ def test_every_fault_is_a_problem_and_every_answer_has_a_shape(spec: dict[str, A
         assert list(answer["content"]) == ["text/html" if status == "414" else "application/problem+json"]
 
 
+def test_a_parameter_is_never_null(spec: dict[str, Any]) -> None:
+    """A URL has no way to say it."""
+    schemas = [parameter["schema"] for _, _, one in operations(spec) for parameter in one["parameters"]]
+    assert len(schemas) > 20
+    for schema in schemas:
+        assert isinstance(schema["type"], str), schema
+        assert None not in [schema.get("default", 0), *schema.get("enum", ())], schema
+
+
 def valid(spec: dict[str, Any], schema: dict[str, Any], value: Any) -> bool:
     """Tell whether a value fits a schema of the description."""
     return bool(jsonschema_rs.validator_for(schema | {"components": spec["components"]}).is_valid(value))
