@@ -91,6 +91,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("WEBHOOK_ALLOWED_HOSTS", "list", [],
             "receivers (host or host:port, comma-separated) that may be private or plain http",
             "set host or host:port, comma-separated"),
+    Setting("WEBHOOK_LOG_DAYS", "int", 90,
+            "how long attempts and the beginnings of their answers are kept", "set a number from 7 to 3650", Range(7, 3650)),
     Setting("LOG_FORMAT", "str", "console",
             "json for machines, console for people; json by default in production",
             "set json or console", OneOf(["json", "console"])),
@@ -131,6 +133,7 @@ class Settings:
     webhook_url: str | None
     webhook_secret: str | None
     webhook_allowed_hosts: frozenset[str]
+    webhook_log_days: int
     log_format: str
     port: int
     web_host: str

@@ -12,6 +12,7 @@ ORDERS_RESCUE = "orders.rescue"
 ORDERS_PRUNE = "orders.prune"
 WEBHOOKS_DELIVER = "webhooks.deliver"
 WEBHOOKS_RESCUE = "webhooks.rescue"
+WEBHOOKS_PRUNE = "webhooks.prune"
 REPORTS_SUMMARISE = "reports.summarise"
 REPORTS_SUMMARISE_DAY = "reports.summarise_day"
 
@@ -37,6 +38,7 @@ _ALL = (
     Task(ORDERS_RESCUE, "maintenance", 0, 10, "wakes orders whose message or worker was lost"),
     Task(WEBHOOKS_RESCUE, "maintenance", 0, 10, "wakes deliveries whose message or worker was lost"),
     Task(ORDERS_PRUNE, "maintenance", 0, 10, "forgets idempotency keys that are older than a day"),
+    Task(WEBHOOKS_PRUNE, "maintenance", 0, 10, "forgets attempts that are older than WEBHOOK_LOG_DAYS"),
     Task(REPORTS_SUMMARISE, "maintenance", 0, 300, "summarises the days whose sales are not up to date"),
     Task(REPORTS_SUMMARISE_DAY, "maintenance", 0, 300, "summarises the sales of one day again"),
 )

@@ -25,6 +25,7 @@ BEAT = (
     Entry(queues.ORDERS_RESCUE, 5, "a lost order waits for its lease (15 s) or 30 s anyway"),
     Entry(queues.WEBHOOKS_RESCUE, 5, "the same for deliveries"),
     Entry(queues.ORDERS_PRUNE, 300, "idempotency keys are promised for 24 hours; minutes more do no harm"),
+    Entry(queues.WEBHOOKS_PRUNE, 300, "a little at a time, so that no run is long"),
     Entry(queues.REPORTS_SUMMARISE, 300, "yesterday's sales soon after midnight, late cancellations soon after they happen"),
 )
 

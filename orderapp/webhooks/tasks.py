@@ -1,5 +1,6 @@
 """The room's tasks; what becomes of a message that fails is decided in ``orderapp/worker.py`` for all of them."""
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -8,11 +9,12 @@ from celery import shared_task
 from celery.signals import worker_ready
 from flask import Flask, current_app
 
-from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_RESCUE
+from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_PRUNE, WEBHOOKS_RESCUE
 from orderapp.worker import message_ids
 
 from .couriers import couriers
 from .endpoint import receivers_of
+from .pruning import prune_attempts
 from .rescuing import rescue_deliveries
 from .sending import deliver
 
@@ -42,3 +44,9 @@ def deliver_webhooks(delivery_ids: list[int]) -> None:
 def rescue_webhooks() -> None:
     """Wake deliveries whose message or worker was lost."""
     rescue_deliveries()
+
+
+@shared_task(name=WEBHOOKS_PRUNE)
+def prune_webhooks() -> None:
+    """Forget old attempts."""
+    prune_attempts(timedelta(days=current_app.extensions["settings"].webhook_log_days))
