@@ -200,11 +200,14 @@ def test_ids_come_out_each_once_and_in_order(ids: list[int], expected: list[int]
     assert message_ids(queues.ORDERS_PROCESS, ids) == expected
 
 
-def test_a_task_for_one_subject_takes_one_id() -> None:
-    """The limit is the task's own."""
-    assert message_ids(queues.WEBHOOKS_DELIVER, [7]) == [7]
+@pytest.mark.parametrize("task", [queues.ORDERS_PROCESS, queues.WEBHOOKS_DELIVER])
+def test_a_message_holds_as_many_ids_as_its_task_takes(task: str) -> None:
+    """What the relay sends fits; more was never ours."""
+    most = queues.TASKS[task].batch
+    ids = list(range(1, most + 1))
+    assert message_ids(task, ids) == ids
     with pytest.raises(BadMessageError):
-        message_ids(queues.WEBHOOKS_DELIVER, [7, 8])
+        message_ids(task, [*ids, most + 1])
 
 
 class AChannel:
