@@ -47,7 +47,7 @@ def test_every_page_is_quiet_fits_the_window_and_asks_nobody_outside(
         alice.open(path)
         assert alice.overflow() == 0, path
         assert alice.page.locator("nav.navbar").count() == 1, path
-    assert len(paths) == 13
+    assert len(paths) == 14
     alice.open("/admin/sales/")
     assert pictures_drawn(alice.page) == 2
     for picture in pictures:  # opened by itself, it is a document under its own policy

@@ -58,7 +58,7 @@ def test_orders_and_webhooks_in_deleted_queues_settle_and_are_sent_once(shop: Wo
             waiting = shop.place_many([{lamp: 1}] * 40)
             wait_until(shop.outbox_is_empty, 30, "the relay")
             lost = shop.messages.delete("orders", "webhooks", "maintenance")
-    assert lost > 30  # of 40 webhooks a few are prefetched already; of orders there is one message or more
+    assert lost >= 2  # of 40 webhooks a few are prefetched already, the others are several to a message; so are orders
     assert shop.open_orders() > 0
     shop.hurry()
     shop.wait_settled(waiting)

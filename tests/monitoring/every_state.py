@@ -68,9 +68,10 @@ def _answer(order_id: int, status: int) -> None:
 
 def _send(delivery_ids: list[int], status: int) -> int:
     error = None if status == 200 else f"HTTP {status}"
+    answer = Answer(datetime.now(UTC), 5, status, error)
     with writing() as session:
-        (run,) = claims.take(session, delivery_ids, RECEIVERS).runs
-    with writing() as session:
-        answer = Answer(datetime.now(UTC), 5, status, error)
-        outcomes.record(session, run.endpoint_id, [Result(claim, answer) for claim in run.claims])
-    return len(run.claims)
+        runs = claims.take(session, delivery_ids, RECEIVERS).runs  # none while the breaker is open
+    for run in runs:
+        with writing() as session:
+            outcomes.record(session, run.endpoint_id, [Result(claim, answer) for claim in run.claims])
+    return sum(len(run.claims) for run in runs)

@@ -1,6 +1,7 @@
 """Relays and brokers: most tests of relaying run on both brokers."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,17 @@ from flask import Flask
 from orderapp.outbox.broker import Publisher, publisher_for
 from orderapp.outbox.envelopes import Envelopes
 from orderapp.outbox.relaying import Relay
+from orderapp.queues import TASKS, WEBHOOKS_DELIVER
 from tests.servers.rabbitmq import RabbitNode
 
 Logged = Callable[[], list[dict[str, Any]]]
 ARelay = Callable[..., Relay]
+
+
+@pytest.fixture(autouse=True)
+def one_delivery_per_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let deliveries travel alone here: a window is then as many messages as rows, as the tests of confirms need it."""
+    monkeypatch.setitem(TASKS, WEBHOOKS_DELIVER, replace(TASKS[WEBHOOKS_DELIVER], batch=1))
 
 
 @pytest.fixture(params=[pytest.param("rabbitmq", marks=pytest.mark.rabbitmq), "files"])

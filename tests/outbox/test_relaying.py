@@ -55,8 +55,8 @@ def test_many_rows_travel_in_messages_of_at_most_a_batch(a_relay: ARelay, any_br
     assert left() == 0
 
 
-def test_deliveries_travel_alone(a_relay: ARelay, any_broker: str) -> None:
-    """A slow receiver delays nobody else."""
+def test_with_a_batch_of_one_every_row_is_a_message(a_relay: ARelay, any_broker: str) -> None:
+    """The ids of one message share its fate."""
     put_many(range(1, 6), task=WEBHOOKS_DELIVER)
     assert a_relay(any_broker).relay_once() == 5
     assert [message.ids for message in take(any_broker, "webhooks")] == [[1], [2], [3], [4], [5]]
