@@ -1,9 +1,11 @@
 """What operators do to orders, products, messages and deliveries: by the acts, with a line in the audit log."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from flask import Flask
 
 from orderapp.orders.lines import Line
 from orderapp.orders.placing import place_order
@@ -78,9 +80,9 @@ def test_a_delivery_is_sent_again_once(visit: Visit, rows: Rows) -> None:
     assert "is pending; it is sent anyway" in operator.told(DELIVERIES, form)
 
 
-@pytest.mark.settings(WEBHOOK_URL="")
-def test_without_an_endpoint_nothing_is_sent_again(visit: Visit, rows: Rows) -> None:
-    """There is nowhere to send it."""
+def test_without_an_endpoint_nothing_is_sent_again(app: Flask, visit: Visit, rows: Rows) -> None:
+    """WEBHOOK_URL was taken away: there is nowhere to send it."""
+    app.extensions["settings"] = replace(app.extensions["settings"], webhook_url=None)
     sql("UPDATE webhook_deliveries SET state = 'exhausted', finished_at = now() WHERE id = %(id)s", id=rows.delivery)
     told = visit("operator").told(DELIVERIES, {"action": "resend", "rowid": rows.delivery})
     assert "WEBHOOK_URL is not set" in told
