@@ -205,7 +205,8 @@ def test_a_cursor_is_of_one_list_one_filter_and_one_client(client: FlaskClient, 
         (f"{URL}?status=pending&cursor={cursor}", {}),
         (f"/api/products/?cursor={cursor}", {}),
         (f"{URL}?cursor={cursor}", alices),
-        (f"{URL}?cursor={cursor[:-1]}{'A' if cursor[-1] != 'A' else 'B'}", {}),
+        # Not the last letter: two of its bits belong to no byte of the signature.
+        (f"{URL}?cursor={cursor[:-2]}{'A' if cursor[-2] != 'A' else 'B'}{cursor[-1]}", {}),
         (f"{URL}?cursor={'A' if cursor[0] != 'A' else 'B'}{cursor[1:]}", {}),
     ):
         assert client.get(path, headers=headers).status_code == 422, path
