@@ -86,6 +86,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(HTTPStatus.BAD_REQUEST, "a webhook has a Content-Length of at most 1 MiB", close=True)
             return
         raw = self.rfile.read(int(length))
+        if len(raw) < int(length):
+            self.close_connection = True  # its sender died on the way: half a webhook is not a forged one
+            return
         fault = fault_of(self.server.secret, dict(self.headers.items()), raw)
         self.server.tell(Received(datetime.now().astimezone(), _parsed(raw), fault))
         behaviour = self.server.behaviour

@@ -1,5 +1,6 @@
 """The webhook receiver of the tests: records, answers as told, verifies."""
 
+import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -34,6 +35,16 @@ def test_a_wrong_signature_is_noticed(receiver: Receiver) -> None:
     _send(receiver, "whsec_" + "A" * 44)
     with pytest.raises(WebhookVerificationError):
         receiver.requests[0].verify()
+
+
+def test_half_a_request_is_none(receiver: Receiver) -> None:
+    """A sender that is killed after its headers has told nothing; its successor sends the whole."""
+    host, _, port = receiver.host.partition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as killed:
+        killed.sendall(b"POST /hook HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        killed.shutdown(socket.SHUT_WR)
+        assert killed.recv(1) == b""
+    assert receiver.requests == []
 
 
 def test_the_answer_is_the_one_configured(receiver: Receiver) -> None:

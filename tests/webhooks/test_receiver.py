@@ -1,6 +1,7 @@
 """The receiver for trying things out: it checks, tells and answers."""
 
 import http.client
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -85,6 +86,15 @@ def test_a_body_without_a_sensible_length_is_refused(server: Receiver, told: lis
     assert connection.getresponse().status == 400
     assert told == []
     connection.close()
+
+
+def test_half_a_webhook_is_not_told(server: Receiver, told: list[Received]) -> None:
+    """A worker that is killed after the headers has forged nothing; the rescuer has the whole sent again."""
+    with socket.create_connection(("127.0.0.1", server.server_port), timeout=5) as killed:
+        killed.sendall(b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{")
+        killed.shutdown(socket.SHUT_WR)
+        assert killed.recv(1) == b""
+    assert told == []
 
 
 def test_several_webhooks_come_over_one_connection(server: Receiver, told: list[Received]) -> None:
