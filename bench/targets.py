@@ -62,6 +62,10 @@ TARGETS = (
     Target("many_orders", "GET ms at 1,000,000", "GET ms at 10,000", 1.25, 1.1, at_most=True),
     Target("many_orders", "list ms at 1,000,000", "list ms at 10,000", 1.25, 1.1, at_most=True),
     Target("many_orders", "settle ms at 1,000,000", "settle ms at 10,000", 1.25, 1.1, at_most=True),
+    *(
+        Target("pages", f"{page} p50 ms at 1,000,000", f"{page} p50 ms at 1,000", 1.3, at_most=True)
+        for page in ("detail", "first page", "deep page", "first page of confirmed")
+    ),
     Target("more_orders", "POST ms at 10,000,000", "POST ms at 10,000", 1.25, 1.1, at_most=True),
     Target("more_orders", "GET ms at 10,000,000", "GET ms at 10,000", 1.25, 1.1, at_most=True),
     Target("more_orders", "list ms at 10,000,000", "list ms at 10,000", 1.25, 1.1, at_most=True),

@@ -1,15 +1,22 @@
-"""`make bench-large`: a snapshot held for minutes under steady load, and millions of orders against ten thousand."""
+"""`make bench-large`: a snapshot held for minutes under steady load, and millions of orders against a few."""
 
+import random
+import statistics
 import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
+
+import requests
+from flask import Flask
 
 from bench import backlog, load
 from bench.cases import latency, settling, web
 from bench.measuring import Case, Contestants, Measured, Outcome, offer
 from bench.stage import Stage, connect, sql
+from orderapp import pagination
 from tests.servers.waiting import wait_until
 
 # The snapshot is held 60 times as long as another contestant runs: 5 minutes of 5 s. Latencies are taken at its end.
@@ -19,6 +26,12 @@ HELD = 60
 STEADY, COMMITS = 1000, 50
 
 FEW, MANY, MORE = 10_000, 1_000_000, 10_000_000
+
+# What a new shop has: pages of a million orders are compared with its pages.
+NEW = 1_000
+
+# Signs the cursors of this benchmark only.
+_SECRET = "benchmark-cursors-of-one-scratch-service"  # noqa: S105 - it guards nothing
 
 # Orders per statement of the bulk load: a transaction of some seconds.
 CHUNK = 500_000
@@ -109,10 +122,7 @@ def _grown(count: int) -> Callable[[Stage, Outcome], Contestants]:
     def prepare(stage: Stage, outcome: Outcome) -> Contestants:
         contestants: dict[str, Callable[[float], Measured]] = {}
         for size in (FEW, count):
-            began = time.monotonic()
-            database = web.with_products(stage)
-            fill(database, size)
-            outcome.note(f"{size:,} orders made in {time.monotonic() - began:.0f} s")
+            database = _filled(stage, outcome, size)
             contestants |= offer(outcome, _operations(stage, database, size))
         # Each operation at one size right after the same at the other.
         return dict(sorted(contestants.items(), key=lambda item: item[0].partition(" ")[0]))
@@ -120,7 +130,15 @@ def _grown(count: int) -> Callable[[Stage, Outcome], Contestants]:
     return prepare
 
 
-def fill(database: str, count: int) -> None:
+def _filled(stage: Stage, outcome: Outcome, size: int) -> str:
+    began = time.monotonic()
+    database = web.with_products(stage)
+    _fill(database, size)
+    outcome.note(f"{size:,} orders made in {time.monotonic() - began:.0f} s")
+    return database
+
+
+def _fill(database: str, count: int) -> None:
     """Make that many settled orders with lines, events and ledger; stock follows the ledger."""
     connection = connect(database)
     with connection.cursor() as cursor:
@@ -153,8 +171,46 @@ def _operations(stage: Stage, database: str, size: int) -> list[tuple[str, Calla
     ]
 
 
+def _pages(stage: Stage, outcome: Outcome) -> Contestants:
+    contestants: dict[str, Callable[[float], Measured]] = {}
+    for size in (NEW, MANY):
+        database = _filled(stage, outcome, size)
+        url = f"{stage.ours(database, SECRET_KEY=_SECRET).web().wait_ready().url}/api/orders/"
+        deep = _cursor(database, size // 10)
+        asked = {
+            "detail": lambda url=url, size=size: f"{url}{random.randint(1, size)}/",  # noqa: S311 - any order
+            "first page": lambda url=url: url,
+            "deep page": lambda url=url, deep=deep: f"{url}?cursor={deep}",
+            "first page of confirmed": lambda url=url: f"{url}?status=confirmed",
+        }
+        for name, address in asked.items():
+            contestants[f"{name} p50 ms at {size:,}"] = partial(_median, address)
+    return dict(sorted(contestants.items(), key=lambda item: item[0].partition(" p50")[0]))
+
+
+def _cursor(database: str, place: int) -> str:
+    """Return the cursor of a page that ends at this order, as if somebody had read all that are newer."""
+    at = sql(database, "SELECT created_at FROM orders WHERE id = %s", (place,))[0][0]
+    signer = Flask(__name__)
+    signer.secret_key = _SECRET
+    with signer.app_context():
+        return pagination.seal([at.isoformat(), place], {"list": "orders", "client": 1})
+
+
+def _median(address: Callable[[], str], seconds: float) -> float:
+    """Return the milliseconds that half of the answers took at most, asked one after the other."""
+    taken, ends = [], time.monotonic() + seconds
+    with requests.Session() as session:
+        while time.monotonic() < ends:
+            began = time.perf_counter()
+            session.get(address(), timeout=30).raise_for_status()
+            taken.append(1000 * (time.perf_counter() - began))
+    return statistics.median(taken)
+
+
 CASES = (
     Case("held_snapshot", "the relay under a REPEATABLE READ snapshot held for minutes", "", _held, most_rounds=1, large=True),
     Case("many_orders", "1,000,000 orders against 10,000", "ms", _grown(MANY), large=True),
+    Case("pages", "lists and one order among 1,000,000 against 1,000, one request at a time", "ms", _pages, large=True),
     Case("more_orders", "10,000,000 orders against 10,000", "ms", _grown(MORE), large=True),
 )
