@@ -16,8 +16,9 @@ help:
 run: $(STAMP)
 	@.venv/bin/python -m orderapp.local
 
+# Three processes on two cores: half of the tests wait for a process, a lease or a deadline.
 test: $(STAMP)
-	@.venv/bin/pytest -n 2
+	@.venv/bin/pytest -n 3
 
 SECONDS ?= 600
 SEED ?= 1
