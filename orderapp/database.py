@@ -110,6 +110,7 @@ def writing() -> Iterator[Session]:
     act = failpoints.act_outside(frames=2)  # this generator's frame is below the act's, with contextlib's between
     try:
         with session.begin():
+            failpoints.passing(act, "begun", partial(_cut, session))
             yield session
             failpoints.passing(act, "before_commit", partial(_cut, session))
     finally:

@@ -1,6 +1,6 @@
 """Failpoints: places where a test makes a process die, fail, lose its connection or hang. Off, each costs one comparison.
 
-They stand at the four borders of the service: around each commit (``database.writing()``), around publishing, around the
+They stand at the four borders of the service: around each transaction (``database.writing()``), around publishing, around the
 POST of a webhook, around a task's acknowledgement. Each is named after the act: ``orders.processing:settle:before_commit``.
 
 The setting FAILPOINTS arms them, never in production: ``RECORD`` or ``RECORD PATTERN=ACTION@N ...``. Every passage of every

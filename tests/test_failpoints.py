@@ -111,12 +111,13 @@ def test_every_act_passes_its_own_name_around_its_commit(arm: Arm, a_product: Ca
     record = arm("")
     placed((product_id, 1))
     assert record.read_text().splitlines() == [
+        "orders.placing:place_order:begun",
         "orders.placing:place_order:before_commit",
         "orders.placing:place_order:after_commit",
     ]
 
 
-@pytest.mark.parametrize(("point", "stored"), [("before_commit", 0), ("after_commit", 1)])
+@pytest.mark.parametrize(("point", "stored"), [("begun", 0), ("before_commit", 0), ("after_commit", 1)])
 @pytest.mark.parametrize("action", ["raise", "reset"])
 def test_before_the_commit_nothing_is_stored_and_after_it_all(
     arm: Arm, a_product: Callable[..., int], action: str, point: str, stored: int
