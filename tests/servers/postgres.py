@@ -143,23 +143,28 @@ def clean(url: str) -> None:
             "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity"
             " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
         )
-        cursor.execute(
-            "SELECT array_agg(format('%I', relname)), sum(pg_relation_size(oid)), current_setting('is_superuser')::bool"
-            " FROM pg_class WHERE relkind = 'r'"
-            " AND relnamespace = 'public'::regnamespace AND relname NOT IN ('alembic_version', 'api_clients')"
-        )
-        tables, size, superuser = cursor.fetchone()
-        if superuser and size < SMALL:
-            deletes = ";".join(f"DELETE FROM {table}" for table in tables)
-            cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
-        else:
-            cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
-        cursor.execute("DELETE FROM api_clients WHERE name <> 'anonymous'")
-        cursor.execute("INSERT INTO webhook_endpoints (id, active_since) VALUES (1, 'epoch')")
-        cursor.execute(
-            "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
-            " WHERE seqrelid <> pg_get_serial_sequence('api_clients', 'id')::regclass"
-        )
+        empty(cursor)
+
+
+def empty(cursor: Any) -> None:
+    """Empty all tables of the cursor's database, in which nobody else is at work."""
+    cursor.execute(
+        "SELECT array_agg(format('%I', relname)), sum(pg_relation_size(oid)), current_setting('is_superuser')::bool"
+        " FROM pg_class WHERE relkind = 'r'"
+        " AND relnamespace = 'public'::regnamespace AND relname NOT IN ('alembic_version', 'api_clients')"
+    )
+    tables, size, superuser = cursor.fetchone()
+    if superuser and size < SMALL:
+        deletes = ";".join(f"DELETE FROM {table}" for table in tables)
+        cursor.execute(f"BEGIN; SET LOCAL session_replication_role = replica; {deletes}; COMMIT")
+    else:
+        cursor.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
+    cursor.execute("DELETE FROM api_clients WHERE name <> 'anonymous'")
+    cursor.execute("INSERT INTO webhook_endpoints (id, active_since) VALUES (1, 'epoch')")
+    cursor.execute(
+        "SELECT setval(seqrelid, seqstart, false) FROM pg_sequence"
+        " WHERE seqrelid <> pg_get_serial_sequence('api_clients', 'id')::regclass"
+    )
 
 
 def _text(url: URL) -> str:
