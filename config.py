@@ -6,6 +6,7 @@ reported at once. With DATABASE_URL and CELERY_BROKER_URL unset, commands join t
 
 import fcntl
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,6 +79,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("TRUSTED_PROXIES", "int", 0,
             "proxies in front that set X-Forwarded-For, -Proto and -Host; 0: none, and nobody's word is taken",
             "set how many there are, from 0 to 10", Range(0, 10)),
+    Setting("EVENTS_EXCHANGE", "str", None,
+            "the topic exchange of RabbitMQ to which every order event is published, for other services; unset: none is",
+            "set 1 to 127 letters, digits and . _ : -, not beginning with amq.", Regexp(r"(?!amq\.)[A-Za-z0-9._:-]{1,127}\Z")),
     Setting("CURRENCY", "str", "USD",
             "ISO 4217 code written on every new order", "set three capital letters, such as EUR", Regexp(r"[A-Z]{3}\Z")),
     Setting("REPORT_TIMEZONE", "str", "UTC",
@@ -128,6 +132,7 @@ class Settings:
     rate_limit: str | None
     cors_origins: frozenset[str]
     trusted_proxies: int
+    events_exchange: str | None
     currency: str
     report_timezone: str
     webhook_url: str | None
@@ -213,12 +218,25 @@ def _contradictions(values: dict[str, Any], sources: Sources) -> list[tuple[str,
     faults = [(name, "is not set", remedies[name]) for name in ("DATABASE_URL", "CELERY_BROKER_URL") if values[name] is None]
     if values["WEBHOOK_URL"] and not values["WEBHOOK_SECRET"]:
         faults.append(("WEBHOOK_SECRET", "is required with WEBHOOK_URL", remedies["WEBHOOK_SECRET"]))
+    if values["EVENTS_EXCHANGE"] and urlsplit(values["CELERY_BROKER_URL"] or "").scheme == "filesystem":
+        faults.append(
+            ("EVENTS_EXCHANGE", "needs RabbitMQ, the file broker has no exchanges", "unset it, or set CELERY_BROKER_URL")
+        )
     if values["APP_ENV"] == "production":
         faults += [(name, fault, remedies.get(name, "unset it")) for name, fault in _unfit_for_production(values, sources)]
     return faults
 
 
-def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tuple[str, str]]:
+def secrets_in(settings: Settings) -> list[str]:
+    """Return every secret that the settings hold, also as it is written inside a URL: for the log, which must not."""
+    urls = [urlsplit(url).password or "" for url in (settings.database_url, settings.celery_broker_url)]
+    login = (settings.flower_basic_auth or "").partition(":")[2]
+    found = [settings.secret_key, settings.webhook_secret or "", login, *urls, *map(unquote, urls)]
+    return [secret for secret in found if secret and secret not in DEFAULT_SECRETS]
+
+
+def default_secrets(values: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the variables that hold a secret which everybody knows, each with its fault; ``values`` by variable."""
     faults = []
     secret = values["SECRET_KEY"]
     if secret in DEFAULT_SECRETS or len(secret) < SHORTEST_SECRET:
@@ -227,8 +245,6 @@ def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tupl
         faults.append(("WEBHOOK_SECRET", "is the example's value"))
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
         parts = urlsplit(values[name] or "")
-        if parts.scheme == "filesystem":
-            faults.append((name, "is the try-it file broker"))
         # An AMQP client that is told no password takes guest.
         password = unquote(parts.password or ("guest" if parts.scheme in AMQP else ""))
         # On loopback only this machine can reach it: a developer's own RabbitMQ may keep guest/guest.
@@ -236,6 +252,14 @@ def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tupl
             faults.append((name, "carries a default password on a host other than loopback"))
     if values["FLOWER_BASIC_AUTH"] and values["FLOWER_BASIC_AUTH"].partition(":")[2] in DEFAULT_SECRETS:
         faults.append(("FLOWER_BASIC_AUTH", "carries a default password"))
+    return faults
+
+
+def _unfit_for_production(values: dict[str, Any], sources: Sources) -> list[tuple[str, str]]:
+    faults = default_secrets(values)
+    for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
+        if urlsplit(values[name] or "").scheme == "filesystem":
+            faults.append((name, "is the try-it file broker"))
     if values["FAILPOINTS"]:
         faults.append(("FAILPOINTS", "makes processes fail on purpose"))
     # Flask itself reads this one; its debugger runs code that a visitor types.

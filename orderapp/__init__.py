@@ -39,6 +39,7 @@ from orderapp.reports import models as reports_models
 from orderapp.reports import routes as reports_routes
 from orderapp.reports import tasks as reports_tasks  # noqa: F401
 from orderapp.webhooks import cli as webhooks_cli
+from orderapp.webhooks import exchange as webhooks_exchange
 from orderapp.webhooks import fan_out as webhooks_fan_out
 from orderapp.webhooks import history as webhooks_history
 from orderapp.webhooks import models as webhooks_models
@@ -92,6 +93,9 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     _open_doors(app)
     app.shell_context_processor(_shell_names)
     timeline.register(app, webhooks_history.attempts_about)
+    if settings.events_exchange:
+        order_events.subscribe(app, webhooks_exchange.announce)
+    app.extensions["event_bodies"] = webhooks_exchange.bodies  # for the relay, which is below what words an event
     order_events.subscribe(app, partial(webhooks_fan_out.fan_out, enabled=settings.webhook_url is not None))
     return app
 

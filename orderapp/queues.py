@@ -43,6 +43,9 @@ _ALL = (
     Task(REPORTS_SUMMARISE_DAY, "maintenance", 0, 300, "summarises the sales of one day again"),
 )
 TASKS: dict[str, Task] = {task.name: task for task in _ALL}
+# No queue of RabbitMQ and no task of Celery: the rows of the outbox that go to EVENTS_EXCHANGE, one event in each.
+EVENTS = Task("events.publish", "events", 0, 0, "publishes an order's event to other services")
+
 QUEUE_NAMES: tuple[str, ...] = ("orders", "webhooks", "maintenance")
 
 DEAD_QUEUE = "orderapp.dead"
@@ -77,3 +80,8 @@ def dead_queue() -> Queue:
     """Return the queue of messages that no worker could take."""
     arguments = {"x-queue-type": "quorum", "x-delivery-limit": DEAD_DELIVERY_LIMIT}
     return Queue(DEAD_QUEUE, _DEFAULT_EXCHANGE, routing_key=DEAD_QUEUE, durable=True, queue_arguments=arguments)
+
+
+def events_exchange(name: str) -> Exchange:
+    """Return the exchange to which other services bind queues of theirs."""
+    return Exchange(name, type="topic", durable=True)

@@ -154,7 +154,7 @@ class WillingPublisher:
 
 def message(_task: Any, _args: Any, _headers: Any, row_ids: tuple[int, ...]) -> Any:
     """Return as much of a message as the relay looks at."""
-    return SimpleNamespace(queue="orders", row_ids=row_ids)
+    return SimpleNamespace(id="any", queue="orders", row_ids=row_ids)
 
 
 @pytest.mark.parametrize("size", [1, 100])

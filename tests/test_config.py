@@ -106,6 +106,7 @@ def test_a_blank_variable_counts_as_unset(read: Reader, setting: config.Setting)
         ("RECEIVER_PORT", "8001.5", "Not a valid integer."),
         ("WEB_WORKERS", "0", "Must be greater than or equal to 1 and less than or equal to 64."),
         ("WEB_THREADS", "65", "Must be greater than or equal to 1 and less than or equal to 64."),
+        ("EVENTS_EXCHANGE", "amq.topic", "String does not match expected pattern."),
         ("FLOWER_BASIC_AUTH", "nobody", "String does not match expected pattern."),
     ],
 )

@@ -69,5 +69,10 @@ def record(session: Session, events: Sequence[OrderEvent]) -> None:
             "data": [orjson.dumps(event.data).decode() for event in events],
         },
     )
+    tell(session, events)
+
+
+def tell(session: Session, events: Sequence[OrderEvent]) -> None:
+    """Tell the listeners of events that were recorded in this transaction; what these raise undoes it."""
     for listener in current_app.extensions.get("order_event_listeners", ()):
         listener(session, events)

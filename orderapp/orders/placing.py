@@ -10,7 +10,8 @@ from uuid_utils.compat import uuid7
 
 from orderapp.database import reading, writing
 from orderapp.errors import InvalidInputError, KeyReusedError, StillRunningError
-from orderapp.orders import idempotency
+from orderapp.orders import events, idempotency
+from orderapp.orders.events import OrderEvent
 from orderapp.orders.idempotency import Answer, Key, KeyTakenError
 from orderapp.orders.lines import Line, merge
 from orderapp.orders.queries import OrderView, view_of
@@ -102,7 +103,7 @@ def place_order_once(
 
 
 def _place(session: Session, wanted: _Wanted, key: Key | None = None) -> OrderView:
-    merged = merge(wanted.lines)
+    merged, event_id = merge(wanted.lines), uuid7()
     values = {
         "client_id": wanted.client_id,
         "reference": wanted.reference,
@@ -110,7 +111,7 @@ def _place(session: Session, wanted: _Wanted, key: Key | None = None) -> OrderVi
         "product_ids": sorted(merged),
         "quantities": [merged[product_id] for product_id in sorted(merged)],
         "rescue_after": RESCUE_AFTER,
-        "event_id": str(uuid7()),
+        "event_id": str(event_id),
     }
     values |= messages.parameters(ORDERS_PROCESS) | ({"key": key.key} if key else {})
     rows = session.execute(_PLACE_ONCE if key else _PLACE, values).all()
@@ -118,6 +119,7 @@ def _place(session: Session, wanted: _Wanted, key: Key | None = None) -> OrderVi
         if key and idempotency.find(session, key):
             raise KeyTakenError
         raise InvalidInputError(_unknown_products(session, wanted.lines))
+    events.tell(session, [OrderEvent(event_id, rows[0].id, 1, events.PLACED, {})])
     return view_of(rows)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from orderapp.errors import ConflictError
+from orderapp.orders.events import PLACED, REOPENED
 
 # Places that one page of the feed looks at: about 20 ms for a client that none of these events belong to.
 FEED_SPAN = 5_000
@@ -168,7 +169,7 @@ def _snapshot(event: Any, order: OrderView) -> EventSnapshot:
     total = event.data.get("total_amount")
     order = replace(
         order,
-        status=event.type.removeprefix("order."),
+        status="pending" if event.type in {PLACED, REOPENED} else event.type.removeprefix("order."),
         total_amount=Decimal(total) if total is not None else None,
         failure_reason=event.data.get("failure_reason"),
         webhook_sent=False,

@@ -9,7 +9,7 @@ from typing import Any
 
 import amqp
 import structlog
-from amqp.exceptions import AMQPError, PreconditionFailed
+from amqp.exceptions import AccessRefused, AMQPError, PreconditionFailed
 from amqp.serialization import dumps
 from kombu import Connection, Queue
 from kombu.exceptions import OperationalError
@@ -49,8 +49,8 @@ def publisher_for(broker_url: str) -> Publisher:
     return FilePublisher(broker_url) if broker_url.startswith("filesystem://") else AmqpPublisher(broker_url)
 
 
-def connection_to(broker_url: str) -> Connection:
-    """Return how to reach RabbitMQ; nothing is opened. Every step of it ends within seconds."""
+def connection_to(broker_url: str, **more: Any) -> Connection:
+    """Return how to reach RabbitMQ; nothing is opened. Every step of it ends within seconds. ``more`` is for py-amqp."""
     # Without the blocked notification py-amqp would look for one before every publish; a blocked broker sends no
     # confirm, and that is what counts.
     options = {
@@ -58,8 +58,22 @@ def connection_to(broker_url: str) -> Connection:
         "write_timeout": SOCKET_TIMEOUT,
         "client_properties": {"capabilities": {}},
         "socket_settings": _PATIENT,
-    }
+    } | more
     return Connection(broker_url, connect_timeout=SOCKET_TIMEOUT, heartbeat=0, transport_options=options)
+
+
+@contextmanager
+def connected(broker_url: str, **more: Any) -> Iterator[Any]:
+    """Give a connection for a question or two. Raises BrokerOutageError, also for what goes wrong inside the block."""
+    connection = None
+    try:
+        connection = connection_to(broker_url, **more).transport.establish_connection()
+        yield connection
+    except OUTAGES as error:
+        raise BrokerOutageError(f"{type(error).__name__}: {error}") from error
+    finally:
+        if connection is not None:
+            connection.collect()  # without a handshake: nobody waits for a broker that stopped answering
 
 
 class AmqpPublisher:
@@ -149,9 +163,9 @@ class AmqpPublisher:
         waiting = bytearray()
         for message in messages:
             self._in_flight.add(message)
-            headers = self._entries(message.shared) + frames.table_entries(message.own)
+            headers = (self._entries(message.shared) if message.shared else b"") + frames.table_entries(message.own)
             properties = frames.properties(message.id, headers)
-            waiting += frames.publish(channel, message.queue, properties, message.body, largest)
+            waiting += frames.publish(channel, message.queue, properties, message.body, largest, exchange=message.exchange)
             if len(waiting) >= WRITE_SIZE or message is messages[-1]:
                 with transport.having_timeout(_left(deadline)):
                     transport.write(waiting)
@@ -206,6 +220,26 @@ class AmqpPublisher:
             self._connection.collect()
         self._connection = None
         self._channel = None
+
+
+class ExchangePublisher(AmqpPublisher):
+    """Publishes to one topic exchange, whoever has bound a queue to it."""
+
+    def __init__(self, broker_url: str, exchange: str) -> None:
+        super().__init__(broker_url)
+        self._exchange = queues.events_exchange(exchange)
+
+    def declare(self) -> None:
+        """Create the exchange if it is missing; one that is of another kind, or not ours to create, is used as it is."""
+        with self._dropping_in_doubt():
+            channel: Any = self._open_connection().channel()  # of its own: a refused declaration closes it
+            try:
+                self._exchange.bind(channel).declare()
+                channel.close()
+            except (AccessRefused, PreconditionFailed) as error:
+                if self._exchange.name not in self._wrong:
+                    self._wrong.add(self._exchange.name)
+                    log.error("exchange cannot be declared", exchange=self._exchange.name, fault=str(error))  # noqa: TRY400
 
 
 class FilePublisher:

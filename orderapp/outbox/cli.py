@@ -1,6 +1,6 @@
 """Door: ``flask outbox``."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import click
@@ -16,10 +16,11 @@ from orderapp.database import LAST_ID, is_outage, reading
 from orderapp.errors import OrderAppError
 from orderapp.loop import StopSignal, run
 from orderapp.outbox import broker, dead_letters, parking, queries
+from orderapp.outbox.announcing import EventRelay
 from orderapp.outbox.envelopes import Envelopes
 from orderapp.outbox.receipts import BrokerOutageError
 from orderapp.outbox.relaying import Relay
-from orderapp.queues import DEAD_QUEUE, QUEUE_NAMES
+from orderapp.queues import DEAD_QUEUE, EVENTS, QUEUE_NAMES
 
 log = structlog.get_logger(__name__)
 
@@ -38,25 +39,43 @@ def relay(once: bool) -> None:
     """Publish what is due, until SIGTERM; any number may run side by side."""
     stop = StopSignal()
     stop.install()
-    publisher = broker.publisher_for(current_app.extensions["settings"].celery_broker_url)
-    process = Relay(publisher, Envelopes(current_app.extensions["celery"]), stopping=stop.is_set)
+    relays = _relays(stop)
     if once:
-        _drain(process)
+        _drain(relays)
         return
-    log.info("relay started", queues=list(QUEUE_NAMES))
-    run(Steps(process), stop, Heart("relay").beat)
-    process.close()
+    log.info("relay started", queues=list(_lanes()))
+    steps = [Steps(one) for one in relays]
+    run(lambda: min([step() for step in steps]), stop, Heart("relay").beat)
+    for one in relays:
+        one.close()
     log.info("relay stopped")
 
 
-def _drain(process: Relay) -> None:
+def _relays(stop: StopSignal) -> list[Relay]:
+    """Return the relay of tasks and, where events go to other services, theirs."""
+    settings = current_app.extensions["settings"]
+    url, exchange = settings.celery_broker_url, settings.events_exchange
+    relays = [Relay(broker.publisher_for(url), Envelopes(current_app.extensions["celery"]), stopping=stop.is_set)]
+    if exchange:
+        publisher = broker.ExchangePublisher(url, exchange)
+        relays.append(EventRelay(publisher, exchange, current_app.extensions["event_bodies"], stop.is_set))
+    return relays
+
+
+def _lanes() -> tuple[str, ...]:
+    return (*QUEUE_NAMES, EVENTS.queue) if current_app.extensions["settings"].events_exchange else QUEUE_NAMES
+
+
+def _drain(relays: Sequence[Relay]) -> None:
     relayed = 0
-    while count := process.relay_once():
-        relayed += count
-    process.close()
+    for one in relays:
+        while count := one.relay_once():
+            relayed += count
+        one.close()
+    parked = sum(one.parked for one in relays)
     with reading() as session:
-        left = sum(row["due"] for row in queries.status(session, QUEUE_NAMES) if row["queue"] in QUEUE_NAMES)
-    click.echo(f"{relayed - process.parked} message(s) relayed, {process.parked} parked, {left} due left.")
+        left = sum(row["due"] for row in queries.status(session, _lanes()) if row["queue"] in _lanes())
+    click.echo(f"{relayed - parked} message(s) relayed, {parked} parked, {left} due left.")
     if left:
         raise click.ClickException("The broker did not take everything; see the log above.")
 
@@ -104,7 +123,7 @@ def _first_line(error: Exception) -> str:
 def status(as_json: bool) -> None:
     """Show per queue what is due, waits for later or is parked; and how many messages are dead."""
     with reading() as session:
-        rows = queries.status(session, QUEUE_NAMES)
+        rows = queries.status(session, _lanes())
     messages, fault = _dead_letters()
     if as_json:
         rows.append({"queue": DEAD_QUEUE, "messages": messages, "fault": fault})

@@ -4,8 +4,8 @@ A rejected message carries no reason. So each is judged again by the rules that 
 died of its task's failure, which the log has, or of too many deliveries.
 """
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -15,7 +15,6 @@ from amqp.exceptions import NotFound
 from orderapp import incoming
 from orderapp.errors import BadMessageError
 from orderapp.outbox import broker
-from orderapp.outbox.receipts import BrokerOutageError
 from orderapp.queues import DEAD_QUEUE, TASKS
 from orderapp.worker import message_ids
 
@@ -57,13 +56,14 @@ class DeadLetters:
 
 def count(broker_url: str) -> int:
     """Return how many dead letters there are. Raises BrokerOutageError."""
-    with _channel(broker_url) as channel:
-        return _waiting(channel)
+    with broker.connected(broker_url) as connection:
+        return _waiting(connection.channel())
 
 
 def look(broker_url: str, tasks: Mapping[str, Any]) -> DeadLetters:
     """Return the reasons of the first dead letters; all stay, in their order. Raises BrokerOutageError."""
-    with _channel(broker_url) as channel:
+    with broker.connected(broker_url) as connection:
+        channel = connection.channel()
         waiting = _waiting(channel)
         messages = _messages(channel, min(MOST_LOOKED_AT, waiting)) if waiting else []
         seen = [_judged(message, tasks) for message in messages]
@@ -71,19 +71,6 @@ def look(broker_url: str, tasks: Mapping[str, Any]) -> DeadLetters:
         # message that is rejected as a failed delivery, and not one whose channel ends.
         channel.close()
     return DeadLetters(waiting, len(seen), tuple(_grouped(seen)))
-
-
-@contextmanager
-def _channel(broker_url: str) -> Iterator[Any]:
-    connection = None
-    try:
-        connection = broker.connection_to(broker_url).transport.establish_connection()
-        yield connection.channel()
-    except broker.OUTAGES as error:
-        raise BrokerOutageError(f"{type(error).__name__}: {error}") from error
-    finally:
-        if connection is not None:
-            connection.collect()  # without a handshake: nobody waits for a broker that stopped answering
 
 
 def _waiting(channel: Any) -> int:

@@ -1,6 +1,6 @@
 """Rows as Celery messages (protocol 2), made by Celery's own helper once per task and filled in per message."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -45,7 +45,7 @@ class Envelopes:
         task_id = str(uuid_utils.uuid7())
         # Given, because Celery's own repr of 100 ids costs more than all the rest.
         shown = _shown(args[0]) if task.batch else "(...)"
-        own = _checked(headers, form.shared) if headers else {}
+        own = checked(headers, form.shared) if headers else {}
         own |= {"id": task_id, "root_id": task_id, "argsrepr": shown}
         return Message(task_id, task.queue, body, form.shared, own, row_ids)
 
@@ -59,7 +59,7 @@ def _shown(ids: list[int]) -> str:
     return f"([{ids[0]}],)" if len(ids) == 1 else f"({len(ids)} ids: {ids[0]}..{ids[-1]})"
 
 
-def _checked(headers: Any, shared: Mapping[str, Any]) -> dict[str, str]:
+def checked(headers: Any, shared: Iterable[str] = ()) -> dict[str, str]:
     """Return headers of ours that can travel. Raises BadRowError."""
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise BadRowError("headers is no object of texts")

@@ -14,11 +14,11 @@ _END = b"\xce"
 # Octets around a frame's payload, which count towards the negotiated maximum.
 _AROUND = 8
 
-# Class basic, method publish, and the reserved field; then the default exchange.
-_PUBLISH = pack(">HHH", 60, 40, 0) + b"\x00"
+# Class basic, method publish, and the reserved field.
+_PUBLISH = pack(">HHH", 60, 40, 0)
 
-# Return it to us when no queue takes it; "immediate" is not set.
-_MANDATORY = b"\x01"
+# Return it to us when no queue takes it, or let it go; "immediate" is not set.
+_MANDATORY, _OPTIONAL = b"\x01", b"\x00"
 
 # content-type, content-encoding, headers, delivery-mode, correlation-id, message-id: one bit each, from the highest.
 _FLAGS = pack(">H", 1 << 15 | 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10 | 1 << 7)
@@ -27,9 +27,12 @@ _FLAGS = pack(">H", 1 << 15 | 1 << 14 | 1 << 13 | 1 << 12 | 1 << 10 | 1 << 7)
 _PERSISTENT = b"\x02"
 
 
-def publish(channel: int, queue: str, properties: bytes, body: bytes, largest: int) -> bytes:
-    """Return the frames that publish a message to a queue; ``largest`` is the connection's maximum in octets."""
-    method = _PUBLISH + _short(queue) + _MANDATORY
+def publish(channel: int, queue: str, properties: bytes, body: bytes, largest: int, *, exchange: str = "") -> bytes:
+    """Return the frames that publish a message to a queue, or by that routing key to an exchange and whoever has bound it.
+
+    ``largest`` is the connection's maximum in octets.
+    """
+    method = _PUBLISH + _short(exchange) + _short(queue) + (_OPTIONAL if exchange else _MANDATORY)
     header = pack(">HHQ", 60, 0, len(body)) + properties
     parts = [_frame(_METHOD, channel, method), _frame(_HEADER, channel, header)]
     room = largest - _AROUND

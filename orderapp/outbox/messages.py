@@ -8,13 +8,14 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 from sqlalchemy import text
 
 from orderapp.database import LAST_ID, current_session, in_act
 from orderapp.logs import current_request_id
-from orderapp.queues import TASKS, Task
+from orderapp.queues import EVENTS, TASKS, Task
 
 # Bytes. Messages carry ids; RabbitMQ's own limit is 16 MiB, and one that large would stall its neighbours.
 LARGEST_ARGUMENTS = 64 * 1024
@@ -29,6 +30,10 @@ SELECT :queue, :task, CAST(:headers AS jsonb), coalesce(CAST(:available_at AS ti
 
 _ENQUEUE_MANY = text(
     f"{INSERT} FROM unnest(CAST(:subject_ids AS bigint[])) AS s(subject_id), (VALUES (CAST('[]' AS jsonb))) AS a(args)"
+)
+_ENQUEUE_EVENTS = text(
+    f"{INSERT} FROM (SELECT order_id AS subject_id, jsonb_build_array(event_id) AS args"
+    " FROM unnest(CAST(:order_ids AS bigint[]), CAST(:event_ids AS text[])) AS e(order_id, event_id)) AS s"
 )
 _ENQUEUE = text(f"{INSERT} FROM (VALUES (CAST(NULL AS bigint), CAST(:args AS jsonb))) AS s(subject_id, args)")
 
@@ -64,9 +69,19 @@ def enqueue_many(task: str, subject_ids: Sequence[int], *, available_at: datetim
         _insert(_ENQUEUE_MANY, spec, available_at, subject_ids=list(subject_ids))
 
 
+def enqueue_events(events: Sequence[tuple[int, UUID]]) -> None:
+    """Write one message for other services per (order id, event id), in one statement. Raises EnqueueError."""
+    if events:
+        order_ids, event_ids = [order_id for order_id, _ in events], [str(event_id) for _, event_id in events]
+        _insert(_ENQUEUE_EVENTS, EVENTS, None, order_ids=order_ids, event_ids=event_ids)
+
+
 def parameters(task: str, available_at: datetime | None = None) -> dict[str, Any]:
     """Return what ``INSERT`` binds, for an act that makes the row part of a larger statement of its own."""
-    spec = _known(task)
+    return _parameters(_known(task), available_at)
+
+
+def _parameters(spec: Task, available_at: datetime | None) -> dict[str, Any]:
     if available_at is not None and available_at.utcoffset() is None:
         raise EnqueueError("available_at needs a time zone")
     request_id = current_request_id()
@@ -102,4 +117,4 @@ def _insert(statement: Any, spec: Task, available_at: datetime | None, **values:
     session = current_session()
     if not in_act(session):
         raise EnqueueError("enqueue() belongs inside writing(): a message without a transaction could be lost or lie")
-    session.execute(statement, parameters(spec.name, available_at) | values)
+    session.execute(statement, _parameters(spec, available_at) | values)

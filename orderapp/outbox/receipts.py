@@ -18,7 +18,7 @@ class UnknownConfirmError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A Celery task message and the outbox rows that it carries."""
+    """A Celery task message, or an event for other services, and the outbox rows that it carries."""
 
     id: str
     queue: str
@@ -26,6 +26,7 @@ class Message:
     shared: Mapping[str, Any]  # the headers that every message of this task has
     own: Mapping[str, str]  # the headers of this one
     row_ids: tuple[int, ...]
+    exchange: str = ""  # where ``queue`` is the routing key; what nobody has asked for is not returned by it
 
     @property
     def headers(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ at worst a second copy of a message; tasks are written for that. Any number of r
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import orjson
@@ -39,7 +39,7 @@ WHERE EXISTS (SELECT 1 FROM outbox WHERE outbox.queue = q.queue AND parked_at IS
 # cursor over them would lose the row that commits late. JSON as text: psycopg2 would parse both columns of every row,
 # and a batch needs neither; that was a third of the relay's time.
 _CLAIM = text("""
-SELECT id, task, subject_id, CAST(args AS text), CAST(headers AS text) FROM outbox
+SELECT id, task, subject_id, CAST(args AS text), CAST(headers AS text), headers ->> 'request_id' FROM outbox
 WHERE queue = :queue AND parked_at IS NULL AND available_at <= now()
 ORDER BY available_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
@@ -55,13 +55,14 @@ Faults = dict[str, list[int]]
 
 
 class Row(NamedTuple):
-    """A claimed row; args and headers are JSON text."""
+    """A claimed row; args and headers are JSON text, the request id is in the headers too."""
 
     id: int
     task: str
     subject_id: int | None
     args: str
     headers: str
+    request_id: str | None
 
 
 class Relay:
@@ -70,6 +71,9 @@ class Relay:
     A broker that is away, blocked or refusing is an outage: nothing is counted against any message, and while a breaker
     is open no transaction is. ``stopping`` is asked between windows.
     """
+
+    # What the log says at the first failure of an outage.
+    outage = "broker unreachable, messages wait in the outbox"
 
     def __init__(
         self,
@@ -122,7 +126,7 @@ class Relay:
         limit = 1 if probing else min(WINDOW_ROWS, room * _most_subjects(queue))
         with writing() as session:
             rows = [Row(*row) for row in session.execute(_CLAIM, {"queue": queue, "limit": limit})]
-            messages, faults = self._messages(rows)
+            messages, faults = self._messages(session, rows)
             parked = _park(session, faults)
             receipt = self._publish(messages[:room], time.monotonic() + WINDOW_TIME) if messages else None
             if receipt is not None:
@@ -133,10 +137,11 @@ class Relay:
         self.parked += parked
         if receipt is None:
             return parked
+        _tell(receipt, {row.id: row for row in rows})
         self._note(queue, receipt)
         return len(acked) + parked
 
-    def _messages(self, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
+    def _messages(self, _session: Session, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
         """Return the rows as messages, at most a task's batch of subjects in each, and those that make none."""
         messages: list[Message] = []
         faults: Faults = defaultdict(list)
@@ -186,11 +191,26 @@ class Relay:
 
     def _note_outage(self, reason: str) -> None:
         if self._connection.trip():
-            log.warning("broker unreachable, messages wait in the outbox", reason=reason)
+            log.warning(self.outage, reason=reason)
 
     def close(self) -> None:
         """Drop the connection to the broker."""
         self._publisher.close()
+
+
+def _tell(receipt: Receipt, rows: Mapping[int, Row]) -> None:
+    """Write one line per message: where several requests' rows travel together, it is what leads from them to the task."""
+    for message in receipt.acked:
+        members = [rows[row_id] for row_id in message.row_ids]
+        requests = list(dict.fromkeys(row.request_id for row in members if row.request_id))
+        log.info(
+            "message published",
+            queue=message.queue,
+            task=members[0].task,
+            message_id=message.id,
+            subject_ids=list(dict.fromkeys(row.subject_id for row in members if row.subject_id is not None)),
+            **({"request_id": requests[0]} if len(requests) == 1 else {"request_ids": requests} if requests else {}),
+        )
 
 
 def _most_subjects(queue: str) -> int:

@@ -28,11 +28,21 @@ def test_a_listener_hears_the_whole_list_inside_the_transaction(app: Flask, a_pr
         assert one("SELECT count(*) FROM orders WHERE status <> 'processing'") == 0
         heard.append([(event.order_id, event.sequence, event.type) for event in happened])
 
-    events.subscribe(app, listener)
     lamp = a_product(stock=1)
     orders = [placed((lamp, 1)) for _ in range(2)]
+    events.subscribe(app, listener)
     process_orders(orders, TASK)
     assert heard == [[(1, 2, "order.confirmed"), (2, 2, "order.failed")]]
+
+
+def test_a_listener_hears_of_an_order_that_is_placed(app: Flask, a_product: AProduct) -> None:
+    """Alone of its type it is recorded by the statement that stores the order; its id is the stored one."""
+    heard: list[OrderEvent] = []
+    events.subscribe(app, lambda _session, happened: heard.extend(happened))
+    order_id = placed((a_product(), 1))
+    stored = one("SELECT id, order_id, sequence, type, data FROM order_events")
+    assert [(each.id, each.order_id, each.sequence, each.type, each.data) for each in heard] == [tuple(stored)]
+    assert heard[0].order_id == order_id
 
 
 def test_what_a_listener_raises_undoes_everything(app: Flask, a_product: AProduct) -> None:
@@ -41,8 +51,8 @@ def test_what_a_listener_raises_undoes_everything(app: Flask, a_product: AProduc
     def listener(_session: Session, _happened: Sequence[OrderEvent]) -> None:
         raise RuntimeError("full")
 
-    events.subscribe(app, listener)
     order_id = placed((a_product(), 1))
+    events.subscribe(app, listener)
     with pytest.raises(RuntimeError, match="full"), writing() as session:
         events.record(session, [events.new_event(order_id, 2, events.CANCELLED, {})])
     assert history(order_id) == [(1, "order.placed")]

@@ -14,7 +14,7 @@ ID = "019a0000-0000-7000-8000-000000000001"
 SHARED = {"lang": "py", "eta": None, "retries": 0, "timelimit": [None, None], "ignore_result": False, "stamps": {}}
 
 
-def by_the_library(queue: str, body: bytes, headers: dict[str, Any], largest: int) -> bytes:
+def by_the_library(queue: str, body: bytes, headers: dict[str, Any], largest: int, exchange: str = "") -> bytes:
     """Return what py-amqp writes for a publish on channel 2."""
     written = bytearray()
     connection = SimpleNamespace(frame_max=largest, bytes_sent=0)
@@ -28,7 +28,7 @@ def by_the_library(queue: str, body: bytes, headers: dict[str, Any], largest: in
         message_id=ID,
         application_headers=headers,
     )
-    write(1, 2, (60, 40), dumps("Bssbb", (0, "", queue, True, False)), content)
+    write(1, 2, (60, 40), dumps("Bssbb", (0, exchange, queue, not exchange, False)), content)
     return bytes(written)
 
 
@@ -51,3 +51,9 @@ def test_bodies_of_every_size_are_cut_as_the_library_cuts_them(size: int, larges
 def test_headers_of_every_kind_are_written_as_the_library_writes_them(own: dict[str, str]) -> None:
     """Lengths are counted in octets, not in characters."""
     assert by_us("queue.ä", b"{}", own, 131_072) == by_the_library("queue.ä", b"{}", SHARED | own, 131_072)
+
+
+def test_what_goes_to_an_exchange_need_not_be_taken_by_anybody() -> None:
+    """Its name and no wish to have the message back; all else is alike."""
+    ours = frames.publish(2, "order.placed", frames.properties(ID, b""), b"{}", 4096, exchange="shop.events")
+    assert ours == by_the_library("order.placed", b"{}", {}, 4096, "shop.events")
