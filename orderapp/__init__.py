@@ -82,7 +82,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     )
     app.extensions["settings"] = settings
     failpoints.arm(settings.failpoints)
-    logs.configure(settings.log_format)
+    logs.configure(settings.log_format, config.secrets_in(settings))
     headers.init_app(app, cors_origins=settings.cors_origins, trusted_proxies=settings.trusted_proxies)
     logs.init_app(app)
     errors.init_app(app)

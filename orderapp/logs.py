@@ -3,10 +3,13 @@
 import logging
 import re
 import sys
+from collections.abc import Iterable
 
 import structlog
 from flask import Flask, Response, g, has_request_context, request
 from uuid_utils.compat import uuid7
+
+from orderapp.redaction import Redactor
 
 # A client's own id is kept when it is short and plain; anything else could forge log lines or fill the disk.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
@@ -20,6 +23,9 @@ _NOISY = {
     "flower.inspector": logging.ERROR,
 }
 
+# Loggers that their library has given a handler and a format of its own before our application is loaded.
+_WITH_HANDLERS = ("gunicorn.error", "gunicorn.access")
+
 _SHARED: list[structlog.typing.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -29,8 +35,8 @@ _SHARED: list[structlog.typing.Processor] = [
 ]
 
 
-def configure(log_format: str) -> None:
-    """Send every logger of the process to standard error, in one format."""
+def configure(log_format: str, secrets: Iterable[str] = ()) -> None:
+    """Send every logger of the process to standard error, in one format and without these secrets."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=structlog.stdlib.BoundLogger,
@@ -39,11 +45,14 @@ def configure(log_format: str) -> None:
     )
     last: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if log_format == "json":
+        logging.captureWarnings(capture=True)  # else they are lines of plain text between the objects
         last += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     else:
         # Plain: its own traceback prints local variables, secrets among them, and takes a second of a task's ten.
         plain = structlog.dev.plain_traceback
         last.append(structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain))
+    redact = Redactor(secrets)
+    last.append(lambda _logger, _method, line: redact(str(line)))
     handler = logging.StreamHandler()
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=last))
     root = logging.getLogger()
@@ -51,6 +60,9 @@ def configure(log_format: str) -> None:
     root.setLevel(logging.INFO)
     for name, level in _NOISY.items():
         logging.getLogger(name).setLevel(level)
+    for name in _WITH_HANDLERS:
+        logging.getLogger(name).handlers[:] = []
+        logging.getLogger(name).propagate = True
 
 
 def init_app(app: Flask) -> None:
@@ -60,8 +72,15 @@ def init_app(app: Flask) -> None:
 
 
 def current_request_id() -> str:
-    """Return the id of the request being answered; empty outside one."""
-    return str(g.get("request_id", "")) if has_request_context() else ""
+    """Return the id of the request being answered, or of the one whose message a task works on; empty where there is none."""
+    if has_request_context():
+        return str(g.get("request_id", ""))
+    return str(structlog.contextvars.get_contextvars().get("request_id", ""))
+
+
+def request_id_from(header: object) -> dict[str, str]:
+    """Return what to bind for a message that brings this request id; nothing, unless it is one that we could have sent."""
+    return {"request_id": header} if isinstance(header, str) and _PLAIN_ID.match(header) else {}
 
 
 def _bind_request_id() -> None:

@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import PERIOD, Heart
-from orderapp import failpoints, filebroker, incoming, queues, schedule
+from orderapp import failpoints, filebroker, incoming, logs, queues, schedule
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -57,7 +57,7 @@ class OrderTask(Task):  # type: ignore[type-arg]
         """Run the door inside an application context."""
         with (
             _flask_app(self.app).app_context(),
-            structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id),
+            structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id, **self._about_request()),
         ):
             try:
                 return self._run_checked(*args, **kwargs)
@@ -74,6 +74,9 @@ class OrderTask(Task):  # type: ignore[type-arg]
                 # Whoever reads the log sees it; the dead letter keeps the message for `orderapp.dead`.
                 log.exception("task failed")
                 raise Reject(error, requeue=False) from error
+
+    def _about_request(self) -> dict[str, str]:
+        return logs.request_id_from(self.request.get("request_id"))
 
     def _run_checked(self, /, *args: Any, **kwargs: Any) -> Any:
         self.bound(args, kwargs)

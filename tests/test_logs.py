@@ -2,13 +2,17 @@
 
 import json
 import logging
+import warnings
 from collections.abc import Iterator
 
 import pytest
 import structlog
+from flask import Flask
 from flask.testing import FlaskClient
 
 from orderapp import logs
+from orderapp.outbox.messages import parameters
+from orderapp.queues import WEBHOOKS_DELIVER
 
 SECRET = "battery staple"
 
@@ -21,6 +25,7 @@ def _root_as_before() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
+    logging.captureWarnings(capture=False)
     structlog.contextvars.clear_contextvars()
 
 
@@ -96,3 +101,29 @@ def test_two_requests_have_two_ids(client: FlaskClient) -> None:
 def test_outside_a_request_there_is_no_request_id() -> None:
     """A worker's message then carries none, instead of a wrong one."""
     assert logs.current_request_id() == ""
+
+
+def test_what_a_task_enqueues_belongs_to_the_request_of_its_message(app: Flask) -> None:
+    """The webhook of an order then leads back to its POST."""
+    assert app
+    with structlog.contextvars.bound_contextvars(**logs.request_id_from("abc")):
+        assert parameters(WEBHOOKS_DELIVER)["headers"] == '{"request_id":"abc"}'
+    assert parameters(WEBHOOKS_DELIVER)["headers"] == "{}"
+
+
+@pytest.mark.parametrize("header", [None, 7, "", "a b", "x" * 65, ["abc"], "a\nb"])
+def test_a_request_id_that_we_never_sent_is_not_believed(header: object) -> None:
+    """A stranger's message could forge lines."""
+    assert logs.request_id_from(header) == {}
+
+
+def test_gunicorn_and_warnings_use_the_format_of_all(capsys: pytest.CaptureFixture[str]) -> None:
+    """Else plain text stands between the objects: gunicorn's logger has a handler before the application is loaded."""
+    gunicorn = logging.getLogger("gunicorn.error")
+    gunicorn.addHandler(logging.StreamHandler())
+    gunicorn.propagate = False
+    logs.configure("json")
+    gunicorn.warning("worker timeout")
+    warnings.showwarning("old", UserWarning, "there.py", 7)
+    said = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    assert [line["logger"] for line in said] == ["gunicorn.error", "py.warnings"]

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import structlog
 from flask import current_app, jsonify, url_for
 from flask.typing import ResponseReturnValue
 from flask_smorest import Blueprint
@@ -25,6 +26,8 @@ from orderapp.orders.schemas import (
     WantedEventsSchema,
     WantedOrdersSchema,
 )
+
+log = structlog.get_logger(__name__)
 
 blueprint = Blueprint("orders", __name__, url_prefix="/api/orders", description="Orders.")
 blueprint.ARGUMENTS_PARSER = BodyParser()
@@ -51,9 +54,12 @@ def place(order: dict[str, Any], headers: dict[str, str | None]) -> ResponseRetu
     currency = current_app.extensions["settings"].currency
     if key is None:
         placed = placing.place_order(client_id, lines, currency=currency, reference=reference)
-        return _created(Answer(placed.id, _body(placed)))
-    sent = Key(client_id, key, fingerprint(lines, reference))
-    return _created(placing.place_order_once(sent, lines, currency=currency, reference=reference, render=_body))
+        answer = Answer(placed.id, _body(placed))
+    else:
+        sent = Key(client_id, key, fingerprint(lines, reference))
+        answer = placing.place_order_once(sent, lines, currency=currency, reference=reference, render=_body)
+    log.info("order placed", order_id=answer.order_id, client_id=client_id, replayed=answer.replayed)
+    return _created(answer)
 
 
 @blueprint.get("/")
@@ -87,6 +93,7 @@ def cancel(order_id: int) -> ResponseReturnValue:
     """Cancel a pending or confirmed order; what it had bought goes back to stock, and its webhook is on the way."""
     client = access.current_client()
     cancelling.cancel_order(order_id, f"api:{client.name}", client_id=client.id)
+    log.info("order cancelled", order_id=order_id, client_id=client.id)
     return jsonify(_shown(order_id))
 
 

@@ -17,7 +17,7 @@ def process(self: Any, order_ids: Any) -> None:
     """Claim and settle these orders."""
     ids = message_ids(ORDERS_PROCESS, order_ids)
     settled = processing.process_orders(ids, task_id=self.request.id)
-    log.info("orders processed", received=len(ids), settled=settled)
+    log.info("orders processed", order_ids=ids, received=len(ids), settled=settled)
 
 
 @shared_task(name=ORDERS_RESCUE)

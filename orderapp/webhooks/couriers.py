@@ -7,6 +7,7 @@ deliveries as it would after any other death. The task has acknowledged its mess
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import cache
 from threading import BoundedSemaphore
 from typing import Any
@@ -44,7 +45,8 @@ class Couriers:
     def start(self, app: Flask, sending: Sending) -> int:
         """Send in a thread, as soon as there is one; returns 0, for nobody knows yet."""
         self._free.acquire()
-        self._pool.submit(self._send, app, sending)
+        # With the task's words for the log: the thread has none of its own.
+        self._pool.submit(copy_context().run, self._send, app, sending)
         return 0
 
     def _send(self, app: Flask, sending: Sending) -> None:

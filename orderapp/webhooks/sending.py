@@ -70,6 +70,8 @@ def send_run(run: Run, receivers: Receivers, last_start: float = LAST_START) -> 
         has_time = time.monotonic() <= begin + last_start
         recorded, following = _record(run, results, partial(_go_on, run, receivers) if has_time else partial(_hand_over, run))
         received += recorded
+        # What comes now waited for this endpoint; it was not this request that asked for it.
+        structlog.contextvars.unbind_contextvars("request_id")
     return received
 
 
