@@ -114,6 +114,7 @@ def _open_doors(app: Flask) -> None:
     panel.init_app(app)
     app.cli.add_command(reports_cli.reports_cli)
     app.cli.add_command(monitoring_cli.audit)
+    app.cli.add_command(monitoring_cli.doctor)
     app.cli.add_command(heartbeat.health)
     for commands in (
         products_cli.products_cli,

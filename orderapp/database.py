@@ -35,6 +35,9 @@ TCP_USER_TIMEOUT = 8000
 # wait at all means that connections are stuck.
 POOL_TIMEOUT = 3
 
+# Connections beyond a process's pool: a command or a health check beside its threads, and no more.
+POOL_OVERFLOW = 2
+
 # Seconds between two looks at a database that is away; a restart takes about one.
 OUTAGE_POLL = 0.2
 
@@ -64,7 +67,13 @@ class UncommittedChangesError(RuntimeError):
 def init_app(app: Flask, url: str, pool_size: int) -> None:
     """Give the application its engine. No connection is opened: gunicorn and Celery fork after this."""
     app.config["SQLALCHEMY_DATABASE_URI"] = _with_timeouts(make_url(url))
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": pool_size, "max_overflow": 2, "pool_timeout": POOL_TIMEOUT}
+    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {
+        "pool_size": pool_size,
+        "max_overflow": POOL_OVERFLOW,
+        "pool_timeout": POOL_TIMEOUT,
+        # Errors quote their statement; its values may be a receiver's secret or a password's hash, and errors are logged.
+        "hide_parameters": True,
+    }
     db.init_app(app)
     migrate.init_app(app, db, directory=str(ROOT / "migrations"))
     with app.app_context():

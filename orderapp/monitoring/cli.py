@@ -1,19 +1,20 @@
-"""Door: ``flask audit``."""
+"""Doors: ``flask audit`` and ``flask doctor``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 from flask.cli import with_appcontext
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from sqlalchemy.exc import SQLAlchemyError
 
 from orderapp import tables
-from orderapp.monitoring import auditing
+from orderapp.monitoring import auditing, rounds
 from orderapp.monitoring.findings import Notice, Report, Violation
 
 # What a script sees: violations must not be taken for "could not look".
@@ -87,3 +88,22 @@ def _row(one: Violation | Notice) -> dict[str, object]:
     shown = " ".join(str(subject_id) for subject_id in one.ids)
     more = " ..." if one.count > len(one.ids) > 0 else ""
     return {"violation": one.name, "of": subject, "count": one.count, "ids": f"{shown}{more}"}
+
+
+@click.command("doctor")
+@click.option("--management", metavar="URL", help="RabbitMQ's management API, if not at port 15672 of the broker's host.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@with_appcontext
+def doctor(management: str | None, as_json: bool) -> None:
+    """Look at what the service stands on: settings, PostgreSQL, RabbitMQ, the way to receivers. Changes nothing.
+
+    Each finding says what to do. Exit code 0: no fault, perhaps warnings; 1: a fault.
+    """
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined] # noqa: SLF001 - checks run in threads
+    found = rounds.examine(app, app.extensions["settings"], management)
+    tables.show([asdict(finding) for finding in found], as_json=as_json, empty="")
+    count = Counter(finding.state for finding in found)
+    if not as_json:
+        click.echo(f"{count['fault']} fault(s), {count['warning']} warning(s), {count['ok']} ok.")
+    if count["fault"]:
+        raise SystemExit(1)

@@ -12,6 +12,8 @@ from orderapp.database import is_outage
 
 _REVISION = text("SELECT version_num FROM alembic_version")
 
+_VERSIONED = text("SELECT to_regclass('alembic_version') IS NOT NULL")
+
 _PARKED = text("""
 SELECT count(*) AS count, (array_agg(id ORDER BY id))[1 : :most] AS ids FROM outbox WHERE parked_at IS NOT NULL
 """)
@@ -25,6 +27,12 @@ SELECT NOT EXISTS (SELECT 1 FROM webhook_deliveries)
 def newest_migration() -> str:
     """Return the revision that this code needs."""
     return ScriptDirectory(str(ROOT / "migrations")).get_current_head() or ""
+
+
+def revision(session: Session) -> str | None:
+    """Return the revision of the tables; None when there are none."""
+    found: str | None = session.scalar(_REVISION) if session.scalar(_VERSIONED) else None
+    return found
 
 
 def database_fault(session: Session) -> str | None:

@@ -82,6 +82,18 @@ def _exchange(endpoint: Endpoint, body: bytes, headers: dict[str, str], timeout:
         return replace(answer, error=_storable(f"answered {status}: {said}".rstrip(": ")), retry_after=pause)
 
 
+def fault_on_the_way(url: str, allowed_hosts: frozenset[str]) -> str | None:
+    """Return what keeps a webhook from its receiver, or None: connects as ``post()`` does, with TLS, and says nothing."""
+    try:
+        session = _session(os.getpid(), vetted=not is_trusted(url, allowed_hosts))
+        adapter: Any = session.get_adapter(url)
+        pool = adapter.get_connection_with_tls_context(requests.Request("POST", url).prepare(), session.verify)
+        pool.try_to_connect(CONNECT_TIMEOUT)
+    except (RefusedError, requests.RequestException, HTTPError, OSError, ValueError) as fault:
+        return _storable(_words(fault))
+    return None
+
+
 def refuse_bad_url(url: str, allowed_hosts: frozenset[str]) -> None:
     """Raise RefusedError for a URL to which no webhook would be sent. Asks no name server: what it says may change."""
     if not is_trusted(url, allowed_hosts):
@@ -175,19 +187,34 @@ class _TrustedSecureConnection(_SecureConnection):
     vetted = False
 
 
-class _Pool(HTTPConnectionPool):
+class _Tried:
+    """A pool that can be asked whether it reaches its host."""
+
+    _new_conn: Any
+
+    def try_to_connect(self, seconds: float) -> None:
+        """Open a connection of its own and close it. Raises what ``_new_conn`` and TLS raise."""
+        connection = self._new_conn()
+        connection.timeout = seconds
+        try:
+            connection.connect()
+        finally:
+            connection.close()
+
+
+class _Pool(_Tried, HTTPConnectionPool):
     ConnectionCls = _Connection
 
 
-class _SecurePool(HTTPSConnectionPool):
+class _SecurePool(_Tried, HTTPSConnectionPool):
     ConnectionCls = _SecureConnection
 
 
-class _TrustedPool(HTTPConnectionPool):
+class _TrustedPool(_Tried, HTTPConnectionPool):
     ConnectionCls = _TrustedConnection
 
 
-class _TrustedSecurePool(HTTPSConnectionPool):
+class _TrustedSecurePool(_Tried, HTTPSConnectionPool):
     ConnectionCls = _TrustedSecureConnection
 
 

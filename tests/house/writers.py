@@ -27,6 +27,7 @@ AMQP = ("kombu", "amqp")
 AMQP_SPEAKERS = {
     "orderapp/outbox/broker.py",  # publishes
     "orderapp/outbox/dead_letters.py",  # looks at dead letters
+    "orderapp/outbox/inspection.py",  # looks at version, queues and confirms for the doctor
     "orderapp/queues.py",  # declares the queues
     "orderapp/worker.py",  # consumes
     "orderapp/filebroker.py",  # is the broker of `make run`

@@ -10,7 +10,7 @@ import pytest
 
 from orderapp.webhooks import addresses, target
 from orderapp.webhooks.endpoint import Endpoint
-from orderapp.webhooks.target import post
+from orderapp.webhooks.target import fault_on_the_way, post
 
 from . import SECRET
 from .receivers import RecordingReceiver, answering, dripping
@@ -102,3 +102,19 @@ def test_the_vetted_address_is_connected_to_under_the_name_of_the_url(
     assert resolved == ["localhost"]
     assert vetted in (["127.0.0.1"], ["::1", "127.0.0.1"])
     assert secure.requests[0].headers["Host"] == f"localhost:{secure.server_port}"
+
+
+@pytest.mark.usefixtures("_trusted")
+def test_the_doctor_connects_as_a_webhook_does_and_says_nothing(secure: RecordingReceiver) -> None:
+    """With TLS, to a vetted address; a receiver hears of no order that is not one."""
+    url = f"https://localhost:{secure.server_port}/hook"
+    assert fault_on_the_way(url, frozenset({"localhost"})) is None
+    assert "is private" in str(fault_on_the_way(url, frozenset()))
+    assert secure.requests == []
+
+
+def test_the_doctor_names_a_certificate_of_nobody(secure: RecordingReceiver) -> None:
+    """It would keep every webhook away; so would a port where nobody listens."""
+    url = f"https://localhost:{secure.server_port}/hook"
+    assert "CERTIFICATE_VERIFY_FAILED" in str(fault_on_the_way(url, frozenset({"localhost"})))
+    assert "no connection" in str(fault_on_the_way("https://localhost:9/hook", frozenset({"localhost"})))
