@@ -41,7 +41,7 @@ def test_a_listener_hears_of_an_order_that_is_placed(app: Flask, a_product: APro
     events.subscribe(app, lambda _session, happened: heard.extend(happened))
     order_id = placed((a_product(), 1))
     stored = one("SELECT id, order_id, sequence, type, data FROM order_events")
-    assert [(each.id, each.order_id, each.sequence, each.type, each.data) for each in heard] == [tuple(stored)]
+    assert [(str(each.id), each.order_id, each.sequence, each.type, each.data) for each in heard] == [tuple(stored)]
     assert heard[0].order_id == order_id
 
 
