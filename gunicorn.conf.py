@@ -1,10 +1,16 @@
 """How gunicorn serves ``wsgi:app``: ``gunicorn wsgi:app`` reads this file by itself."""
 
+from contextlib import suppress
 from typing import Any
 
 from config import load_or_exit
+from heartbeat import set_draining
 
 _settings = load_or_exit()  # a fault ends the master here, before it forks workers that would die one by one
+
+# The instance before this one was drained, not this one.
+with suppress(OSError):
+    set_draining(_settings.port, draining=False)
 
 bind = f"{_settings.web_host}:{_settings.port}"
 

@@ -3,6 +3,8 @@
 One file per process, in a folder of the user, and nothing else: an outage of the database or the broker is no fault of the
 process that waits for it. Not in orderapp/, whose import takes a second of processor time: health checks come every few
 seconds, and need only this file; ``python heartbeat.py relay`` is ``flask health relay`` without Flask, for containers.
+
+Web has no loop to note. In the same folder it finds the mark by which ``flask health drain`` asks it to call itself not ready.
 """
 
 import atexit
@@ -33,6 +35,10 @@ PERIOD = 1
 # Seconds without a note after which a process counts as stuck. The longest honest pauses are a statement that runs into
 # its timeout of 30 s, and Beat's pause of 30 s between two attempts to reach a broker, with what follows each of them.
 LONGEST_PAUSE = 60
+
+# Seconds that a drained instance goes on serving: load balancers commonly ask every 5 s and believe the second or third
+# refusal, and Kubernetes takes a few seconds to tell all its nodes.
+NOTICED_WITHIN = 15
 
 # More than a note is long: a worker's name is a host's name and a word.
 LONGEST_NOTE = 1000
@@ -77,11 +83,11 @@ class Heart:
         The kernel lets go of the lock in the moment the process is gone. One by fcntl and not by flock: Celery's children,
         which inherit flock's, may outlive the worker.
         """
-        with _folder() as folder:
-            for note in _notes(folder, self.kind):
+        with folder() as own:
+            for note in _notes(own, self.kind):
                 if note.name == self.name and not note.is_held:
                     note.path.unlink()  # our predecessor's, who was killed
-            file, path = tempfile.mkstemp(prefix=f"{self.kind}-", dir=folder)
+            file, path = tempfile.mkstemp(prefix=f"{self.kind}-", dir=own)
             try:
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._write(file, now)
@@ -106,34 +112,35 @@ class Note:
 
 def notes(kind: str) -> list[Note]:
     """Return the notes of this kind of process, of this user on this host. Raises OSError where none can be."""
-    with _folder() as folder:
-        return list(_notes(folder, kind))
+    with folder() as own:
+        return list(_notes(own, kind))
 
 
 @contextmanager
-def _folder() -> Iterator[Path]:
-    """Hold the folder: nobody sees a file before it is locked and holds a note."""
-    folder = Path(tempfile.gettempdir()) / f"orderapp-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+def folder(above: str | None = None) -> Iterator[Path]:
+    """Hold this user's own folder: nobody sees a file before it is locked and holds a note. Raises OSError without one."""
+    own = Path(above or tempfile.gettempdir()) / f"orderapp-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    handle = os.open(own, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         status = os.fstat(handle)
         if status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022:
-            raise PermissionError(f"{folder} is not this user's own")  # others may write to the folder above it
+            raise PermissionError(f"{own} is not this user's own")  # others may write to the folder above it
         fcntl.flock(handle, fcntl.LOCK_EX)
-        yield folder
+        yield own
     finally:
         os.close(handle)
 
 
-def _notes(folder: Path, kind: str) -> Iterator[Note]:
-    for path in sorted(folder.glob(f"{kind}-*")):
+def _notes(own: Path, kind: str) -> Iterator[Note]:
+    for path in sorted(own.glob(f"{kind}-*")):
         with suppress(FileNotFoundError), path.open("r+") as file:  # its process may end meanwhile
             at, pid, name = [*file.read(LONGEST_NOTE).removesuffix("\n").split(" ", 2), "", "", ""][:3]
-            yield Note(path, float(at or "-inf"), pid, name, _is_held(file.fileno()))
+            yield Note(path, float(at or "-inf"), pid, name, is_held(file.fileno()))
 
 
-def _is_held(file: int) -> bool:
+def is_held(file: int) -> bool:
+    """Tell whether another process holds this file's lock; if not, this one does until the file is closed."""
     try:
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -147,15 +154,31 @@ def _forget(path: str, pid: int) -> None:
         Path(path).unlink(missing_ok=True)
 
 
-@click.command("health")
-@click.argument("kind", type=click.Choice(KINDS))
-@click.option("--name", help="Of several workers, the one that was started with -n NAME; with or without its @host.")
-@click.option("--within", type=click.FloatRange(min=0), default=LONGEST_PAUSE, show_default=True, help="Seconds of silence.")
-def health(kind: str, name: str | None, within: float) -> None:
-    """Tell whether the processes of this kind, of this user on this host, are alive; asks neither database nor broker.
+@click.group("health")
+def health() -> None:
+    """Tell whether processes are alive; take a web instance out of the traffic."""
+
+
+def _command(kind: str) -> click.Command:
+    @click.option("--name", help="Of several workers, the one that was started with -n NAME; with or without its @host.")
+    @click.option(
+        "--within", type=click.FloatRange(min=0), default=LONGEST_PAUSE, show_default=True, help="Seconds of silence."
+    )
+    def command(name: str | None, within: float) -> None:
+        _tell(kind, name, within)
+
+    words = f"""Tell whether each {kind} of this user on this host is alive; asks neither database nor broker.
 
     Exit code 0: there is one, and the loop of each goes round; 1: what to do.
     """
+    return click.command(kind, help=words)(command)
+
+
+for _kind in KINDS:
+    health.add_command(_command(_kind))
+
+
+def _tell(kind: str, name: str | None, within: float) -> None:
     try:
         found = [note for note in notes(kind) if name is None or name in {note.name, note.name.partition("@")[0]}]
     except OSError as error:
@@ -176,6 +199,40 @@ def _verdict(note: Note, age: float, within: float) -> tuple[bool, str]:
     if age > within:
         return False, f"stuck, last loop {age:.1f} s ago. See its last log lines, then kill -9 {note.pid} and start it again"
     return True, f"alive, last loop {age:.1f} s ago"
+
+
+@health.command("drain")
+@click.option("--port", envvar="PORT", type=int, default=8000, show_default=True, help="Of the web instance.")
+@click.option(
+    "--wait", type=click.FloatRange(min=0), default=NOTICED_WITHIN, show_default=True, help="Seconds to go on serving."
+)
+@click.option("--undo", is_flag=True, help="Let the instance be ready again.")
+def drain(port: int, wait: float, undo: bool) -> None:
+    """Make a web instance not ready, and return when nobody sends to it any more: the next thing may be SIGTERM.
+
+    It goes on serving meanwhile; what it has begun when SIGTERM comes, gunicorn finishes.
+    """
+    try:
+        set_draining(port, not undo)
+    except OSError as error:
+        raise click.ClickException(f"the mark cannot be set: {error}") from error
+    if not undo:
+        click.echo(f"web on port {port}: not ready from now on, serving for another {wait:g} s")
+        time.sleep(wait)
+
+
+def set_draining(port: int, draining: bool) -> None:
+    """Set or remove the mark of the instance on this port. Raises OSError."""
+    with folder() as own:
+        mark = own / f"draining-{port}"
+        mark.touch() if draining else mark.unlink(missing_ok=True)
+
+
+def is_draining(port: int) -> bool:
+    """Tell whether the instance on this port is to get no traffic."""
+    with suppress(OSError), folder() as own:  # where no mark can be, none is
+        return (own / f"draining-{port}").exists()
+    return False
 
 
 def health_alone() -> "Flask":

@@ -1,5 +1,8 @@
 """What has to be true before this process should get traffic, and what an audit should mention."""
 
+import time
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from alembic.script import ScriptDirectory
@@ -24,6 +27,16 @@ SELECT NOT EXISTS (SELECT 1 FROM webhook_deliveries)
 """)
 
 
+@dataclass(frozen=True)
+class DatabaseState:
+    """Whether the database serves this code, how long it took to say so, and at which migration it is."""
+
+    fault: str | None
+    milliseconds: float
+    migration: str | None = None
+
+
+@cache  # the code does not change while it runs, and reading all migrations takes longer than the question itself
 def newest_migration() -> str:
     """Return the revision that this code needs."""
     return ScriptDirectory(str(ROOT / "migrations")).get_current_head() or ""
@@ -35,17 +48,21 @@ def revision(session: Session) -> str | None:
     return found
 
 
-def database_fault(session: Session) -> str | None:
-    """Return what keeps the database from serving this code, or None."""
+def database_state(session: Session) -> DatabaseState:
+    """Return whether the database serves this code."""
+    began = time.perf_counter()
     try:
         revision = session.scalar(_REVISION)
     except SQLAlchemyError as error:
         reason = "unreachable" if is_outage(error) else "the tables are missing: run `flask db upgrade`"
-        return f"database: {reason}"
+        return DatabaseState(f"database: {reason}", _since(began))
     newest = newest_migration()
-    return (
-        None if revision == newest else f"database: at migration {revision}, this code needs {newest}: run `flask db upgrade`"
-    )
+    behind = f"database: at migration {revision}, this code needs {newest}: run `flask db upgrade`"
+    return DatabaseState(None if revision == newest else behind, _since(began), revision)
+
+
+def _since(began: float) -> float:
+    return round((time.perf_counter() - began) * 1000, 1)
 
 
 def parked(session: Session, most: int) -> tuple[int, list[int]]:

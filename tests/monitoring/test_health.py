@@ -1,11 +1,17 @@
 """Alive, and ready to take orders."""
 
+import os
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from flask.testing import FlaskClient
 
+import heartbeat
 from config import Settings, psycopg2_url
+from heartbeat import health
 from orderapp import create_app
 from orderapp.monitoring import queries
 from tests.sql import sql
@@ -30,7 +36,44 @@ def test_without_a_database_it_is_alive_and_not_ready(client: FlaskClient) -> No
 def test_with_its_tables_it_is_ready(client: FlaskClient) -> None:
     """Orders can be taken."""
     answer = client.get("/health/ready/")
-    assert (answer.status_code, answer.get_json()) == (200, {"status": "ready"})
+    assert answer.status_code == 200
+    said = answer.get_json()
+    assert 0 < said.pop("database_ms") < 10_000
+    assert said == {"status": "ready", "migration": queries.newest_migration()}
+
+
+def test_a_drained_instance_is_alive_and_not_ready(
+    client: FlaskClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It serves until the load balancer has noticed; its neighbour on another port is as ready as ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for port, status in (("8001", 200), ("8000", 503)):
+        done = CliRunner().invoke(health, ["drain", "--wait", "0", "--port", port])
+        assert (done.exit_code, done.output) == (0, f"web on port {port}: not ready from now on, serving for another 0 s\n")
+        assert client.get("/health/ready/").status_code == status
+    assert client.get("/health/ready/").get_json()["detail"] == "draining: `flask health drain` was called here"
+    assert client.get("/health/live/").status_code == 200
+    assert client.get("/api/orders/").status_code == 200
+    assert CliRunner().invoke(health, ["drain", "--undo"], env={"PORT": "8000"}).output == ""
+    assert client.get("/health/ready/").status_code == 200
+
+
+def test_draining_waits_before_it_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes next is SIGTERM, which refuses whoever has not noticed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    pauses: list[float] = []
+    monkeypatch.setattr(heartbeat.time, "sleep", pauses.append)
+    assert CliRunner().invoke(health, ["drain"]).exit_code == 0
+    assert pauses == [heartbeat.NOTICED_WITHIN]
+
+
+def test_where_no_mark_can_be_draining_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code 1: the pod's events show it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"orderapp-{os.getuid()}").write_text("in the way")
+    done = CliRunner().invoke(health, ["drain"])
+    assert (done.exit_code, "the mark cannot be set" in done.output) == (1, True)
+    assert not heartbeat.is_draining(8000)
 
 
 def test_readiness_asks_for_nothing_of_the_broker(client: FlaskClient) -> None:
