@@ -9,7 +9,7 @@ FROM python:3.13-slim
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin orderapp
 COPY --from=build /venv /venv
 WORKDIR /app
-COPY config.py config_kinds.py heartbeat.py wsgi.py celery_worker.py gunicorn.conf.py ./
+COPY config.py config_kinds.py heartbeat.py tally.py wsgi.py celery_worker.py gunicorn.conf.py ./
 COPY migrations migrations
 COPY orderapp orderapp
 # In a container loopback would reach nobody; compose decides which address of the host is published.

@@ -37,9 +37,13 @@ STACK_FILE = ROOT / "var" / "stack.json"  # written, and kept locked, by `make r
 
 DEVELOPMENT_SECRET_KEY = "development-only-secret-key-not-for-production"  # noqa: S105 - refused in production
 EXAMPLE_WEBHOOK_SECRET = "whsec_ZGV2ZWxvcG1lbnQtb25seS13ZWJob29rLXNlY3JldCE="  # noqa: S105 - refused in production
+EXAMPLE_METRICS_TOKEN = "development-only-metrics-token"  # noqa: S105 - refused in production
 
 # Any of these in production is a default somebody forgot to change; the last ones are passwords inside URLs.
-DEFAULT_SECRETS = {DEVELOPMENT_SECRET_KEY, EXAMPLE_WEBHOOK_SECRET, "change-me", "guest", "orderapp", "postgres", "password"}
+DEFAULT_SECRETS = {
+    *(DEVELOPMENT_SECRET_KEY, EXAMPLE_WEBHOOK_SECRET, EXAMPLE_METRICS_TOKEN),
+    *("change-me", "guest", "orderapp", "postgres", "password"),
+}
 
 # What production has where nobody says otherwise.
 IN_PRODUCTION = {"LOG_FORMAT": "json", "REQUIRE_API_KEY": True}
@@ -49,6 +53,8 @@ LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 # 32 characters of a random hex or base64 string are at least 128 bits, the usual floor for a signing key.
 SHORTEST_SECRET = 32
 
+# 16 characters cannot be tried one after the other over a network.
+SHORTEST_TOKEN = 16
 
 _port = Range(1, 65535)  # TCP has no others
 
@@ -100,6 +106,12 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("LOG_FORMAT", "str", "console",
             "json for machines, console for people; json by default in production",
             "set json or console", OneOf(["json", "console"])),
+    Setting("METRICS_LISTEN", "str", None,
+            "host:port where a relay, worker or Beat answers GET /metrics, each its own; unset: nowhere. Web answers on PORT",
+            "set an address and a free port, such as 127.0.0.1:9101", Regexp(r"(\S+):(\d{1,5})\Z")),
+    Setting("METRICS_TOKEN", "str", None,
+            "lets who sends it as Authorization: Bearer read /metrics; who calls from this machine itself needs none",
+            'set the output of: python3 -c "import secrets; print(secrets.token_hex(16))"', Length(min=SHORTEST_TOKEN)),
     Setting("PORT", "int", 8000, "where gunicorn listens", "set a free port from 1 to 65535", _port),
     Setting("WEB_HOST", "str", "127.0.0.1",
             "the address gunicorn binds; 0.0.0.0 in a container", "set an address of this host"),
@@ -140,6 +152,8 @@ class Settings:
     webhook_allowed_hosts: frozenset[str]
     webhook_log_days: int
     log_format: str
+    metrics_listen: str | None
+    metrics_token: str | None
     port: int
     web_host: str
     web_workers: int
@@ -243,6 +257,8 @@ def default_secrets(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         faults.append(("SECRET_KEY", f"is unset, a default or shorter than {SHORTEST_SECRET} characters"))
     if values["WEBHOOK_SECRET"] in DEFAULT_SECRETS:
         faults.append(("WEBHOOK_SECRET", "is the example's value"))
+    if values["METRICS_TOKEN"] in DEFAULT_SECRETS:
+        faults.append(("METRICS_TOKEN", "is the example's value"))
     for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
         parts = urlsplit(values[name] or "")
         # An AMQP client that is told no password takes guest.

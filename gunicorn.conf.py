@@ -3,10 +3,14 @@
 from contextlib import suppress
 from typing import Any
 
+import tally
 from config import load_or_exit
 from heartbeat import set_draining
 
 _settings = load_or_exit()  # a fault ends the master here, before it forks workers that would die one by one
+
+# Before the application is loaded: all workers count together, and each of them answers /metrics for all.
+tally.gather()
 
 # The instance before this one was drained, not this one.
 with suppress(OSError):
@@ -51,3 +55,10 @@ def post_fork(_server: Any, _worker: Any) -> None:
 
     with app.app_context():
         forget_connections()
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """Forget the requests that a dead worker had in hand: it will not answer them."""
+    from orderapp.telemetry import forget_process  # noqa: PLC0415 - as above
+
+    forget_process(worker.pid)

@@ -7,7 +7,7 @@ from typing import Any
 from celery.beat import Scheduler as CeleryScheduler
 
 from heartbeat import Heart
-from orderapp import queues
+from orderapp import exposition, queues, telemetry
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,15 @@ class Scheduler(CeleryScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._heart = Heart("beat")
         super().__init__(*args, **kwargs)
+        telemetry.note_tick("beat")  # a Beat that never gets to its first tick is silent from now on
+        exposition.listen(self.app.conf.flask_app.extensions["settings"])
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; at least every few seconds."""
         self._heart.beat()
-        return float(super().tick(*args, **kwargs))
+        pause = float(super().tick(*args, **kwargs))
+        telemetry.note_tick("beat")  # afterwards: a tick that hangs on the broker is none
+        return pause
 
     @cached_property
     def connection(self) -> Any:

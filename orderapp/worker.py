@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import PERIOD, Heart
-from orderapp import failpoints, filebroker, incoming, logs, queues, schedule
+from orderapp import exposition, failpoints, filebroker, incoming, logs, queues, schedule, telemetry
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -58,6 +58,7 @@ class OrderTask(Task):  # type: ignore[type-arg]
         with (
             _flask_app(self.app).app_context(),
             structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id, **self._about_request()),
+            telemetry.timing_task(self.name),
         ):
             try:
                 return self._run_checked(*args, **kwargs)
@@ -126,6 +127,7 @@ class Consumer(CeleryConsumer):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._heart = Heart("worker", self.hostname)
+        exposition.listen(_flask_app(self.app).extensions["settings"])
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect; a worker that waits for its broker is alive."""
@@ -159,6 +161,7 @@ class Consumer(CeleryConsumer):
                 if _consumers_of(queue.name, connection) == 0:
                     log.warning("the broker has forgotten this consumer", queue=queue.name)
                     raise ConsumerCancelled(f"{queue.name} has no consumer")
+            _consumers_of(queues.DEAD_QUEUE, connection)  # none: its length is what is noted
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Any], Any]:
         """Return what takes each message from the broker."""
@@ -198,7 +201,9 @@ def _declare_dead_queue(connection: Any) -> None:
 def _consumers_of(queue: str, connection: Any) -> int:
     probe = connection.channel()  # of its own: a missing queue closes it
     try:
-        return int(probe.queue_declare(queue, passive=True).consumer_count)
+        found = probe.queue_declare(queue, passive=True)
+        telemetry.note_queue(queue, found.message_count)
+        return int(found.consumer_count)
     except NotFound:
         return 0
     finally:

@@ -2,14 +2,16 @@
 
 import re
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import requests
 
+from heartbeat import set_draining
 from tests.servers.processes import Process, Processes
-from tests.servers.waiting import wait_until
+from tests.servers.waiting import free_port, wait_until
 from tests.sql import one, sql
 
 # Seconds for an answer on a busy machine.
@@ -79,6 +81,37 @@ def test_a_worker_that_dies_is_replaced_by_one_with_connections_of_its_own(web: 
     (newcomer,) = set(web.children) - {survivor}
     assert (sockets(newcomer) - listeners()) & held == set()
     assert sockets(web.pid) - listeners() == set()
+
+
+IN_PROGRESS = 'orderapp_requests_in_progress{server="web"}'
+
+
+def test_all_workers_count_together_and_a_dead_one_holds_no_request(processes: Processes, tmp_path: Path) -> None:
+    """Whichever of them Prometheus meets; what a worker has counted outlives it, what it had in hand does not."""
+    product = one("INSERT INTO products (name, price) VALUES ('Lamp', 2.5) RETURNING id")
+    record = tmp_path / "passages"
+    port = free_port()
+    set_draining(port, draining=True)  # the instance before this one was
+    plan = f"{record} orders.placing:place_order:before_commit=hang@1"
+    web = processes.web(WEB_WORKERS="2", WEB_THREADS="2", PORT=str(port), FAILPOINTS=plan).wait_ready()
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
+    assert requests.get(f"{web.url}/health/ready/", timeout=ANSWER).status_code == 200
+
+    name = 'orderapp_request_seconds_count{method="GET",route="/api/orders/<order_id>/",status="404"}'
+    seen = web.metrics[name]
+    for more in range(1, 5):  # both workers count, and each of them tells the sum
+        requests.get(f"{web.url}/api/orders/1/", timeout=ANSWER)
+        assert web.metrics[name] == seen + more
+
+    with ThreadPoolExecutor() as pool:
+        body = {"items": [{"product_id": product, "quantity": 1}]}
+        lost = pool.submit(requests.post, f"{web.url}/api/orders/", json=body, timeout=ANSWER)
+        wait_until(lambda: web.metrics[IN_PROGRESS] == 2, ANSWER, "a POST that hangs")  # the page itself is the other one
+        for worker in web.children:
+            web.kill(pid=worker)
+        assert lost.exception() is not None
+    wait_until(lambda: web.metrics[IN_PROGRESS] == 1, ANSWER, "the end of what the dead had in hand")
+    assert web.metrics[name] == seen + 4
 
 
 def test_an_order_goes_through_the_real_server(web: Process) -> None:

@@ -1,12 +1,13 @@
-"""Door: health over HTTP."""
+"""Door: health and metrics over HTTP."""
 
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from heartbeat import is_draining
+from orderapp import exposition
 from orderapp.database import reading
-from orderapp.errors import problem
-from orderapp.monitoring import queries
+from orderapp.errors import ForbiddenError, problem
+from orderapp.monitoring import metrics, queries
 
 blueprint = Blueprint("monitoring", __name__)
 
@@ -27,3 +28,15 @@ def ready() -> ResponseReturnValue:
     if state.fault:
         return problem(503, "Service Unavailable", state.fault)
     return jsonify(status="ready", database_ms=state.milliseconds, migration=state.migration)
+
+
+@blueprint.get("/metrics")
+def show_metrics() -> ResponseReturnValue:
+    """Answer this machine itself, or who has the token."""
+    environ = request.environ
+    # What a proxy says of its caller is not asked for here: the other end of the connection counts.
+    peer = environ.get("werkzeug.proxy_fix.orig", environ).get("REMOTE_ADDR", "")
+    if not exposition.may_read(peer, request.headers.get, current_app.extensions["settings"].metrics_token):
+        raise ForbiddenError("Metrics are for this machine itself, or for who sends METRICS_TOKEN as a bearer token.")
+    body, content_type = metrics.whole_page()
+    return Response(body, content_type=content_type)

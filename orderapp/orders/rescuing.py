@@ -6,6 +6,7 @@ is due and whose lease, if any, ran out is sent again; to process an order twice
 
 from sqlalchemy import text
 
+from orderapp import telemetry
 from orderapp.database import writing
 from orderapp.orders.states import RESCUE_AFTER
 from orderapp.outbox.messages import enqueue_many
@@ -45,4 +46,6 @@ def rescue_orders() -> int:
         if due:
             session.execute(_POSTPONE, {"ids": due, "rescue_after": RESCUE_AFTER, "doublings": MOST_DOUBLINGS})
             enqueue_many(ORDERS_PROCESS, due)
+    if due:
+        telemetry.note_rescued("orders", len(due))
     return len(due)

@@ -24,6 +24,7 @@ Bodies = Callable[[Session, Sequence[UUID]], Mapping[UUID, tuple[str, bytes]]]
 class EventRelay(Relay):
     """Publishes each event under its type as routing key, with its id as message id; what nobody has bound is let go."""
 
+    name = "events"
     outage = "events cannot be published, they wait in the outbox"
 
     def __init__(

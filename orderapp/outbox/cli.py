@@ -10,7 +10,7 @@ from flask.cli import AppGroup
 from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import Heart
-from orderapp import tables
+from orderapp import exposition, tables
 from orderapp.audit import terminal_actor
 from orderapp.database import LAST_ID, is_outage, reading
 from orderapp.errors import OrderAppError
@@ -43,6 +43,7 @@ def relay(once: bool) -> None:
     if once:
         _drain(relays)
         return
+    exposition.listen(current_app.extensions["settings"])
     log.info("relay started", queues=list(_lanes()))
     steps = [Steps(one) for one in relays]
     run(lambda: min([step() for step in steps]), stop, Heart("relay").beat)

@@ -14,6 +14,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from orderapp import telemetry
 from orderapp.database import reading, writing
 from orderapp.outbox.breaker import Breaker
 from orderapp.outbox.envelopes import BadRowError
@@ -72,6 +73,9 @@ class Relay:
     is open no transaction is. ``stopping`` is asked between windows.
     """
 
+    # Under which name metrics tell whether it can publish.
+    name = "relay"
+
     # What the log says at the first failure of an outage.
     outage = "broker unreachable, messages wait in the outbox"
 
@@ -128,7 +132,9 @@ class Relay:
             rows = [Row(*row) for row in session.execute(_CLAIM, {"queue": queue, "limit": limit})]
             messages, faults = self._messages(session, rows)
             parked = _park(session, faults)
-            receipt = self._publish(messages[:room], time.monotonic() + WINDOW_TIME) if messages else None
+            began = time.monotonic()
+            receipt = self._publish(messages[:room], began + WINDOW_TIME) if messages else None
+            answered = time.monotonic()
             if receipt is not None:
                 parked += _park(session, _unroutable(receipt))
                 # What was confirmed is deleted even when the window failed: it has arrived.
@@ -139,6 +145,7 @@ class Relay:
             return parked
         _tell(receipt, {row.id: row for row in rows})
         self._note(queue, receipt)
+        telemetry.note_window(queue, [len(message.row_ids) for message in receipt.acked], answered - began)
         return len(acked) + parked
 
     def _messages(self, _session: Session, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
@@ -181,8 +188,10 @@ class Relay:
     def _note(self, queue: str, receipt: Receipt) -> None:
         if receipt.outage:
             self._note_outage(receipt.outage)
-        elif self._connection.reset():
-            log.info("broker is back")
+        else:
+            telemetry.note_broker(self.name, reachable=True)
+            if self._connection.reset():
+                log.info("broker is back")
         if receipt.nacked:
             if self._queues[queue].trip():
                 log.warning("queue refuses messages, they wait in the outbox", queue=queue, nacked=len(receipt.nacked))
@@ -190,6 +199,7 @@ class Relay:
             log.info("queue takes messages again", queue=queue)
 
     def _note_outage(self, reason: str) -> None:
+        telemetry.note_broker(self.name, reachable=False)
         if self._connection.trip():
             log.warning(self.outage, reason=reason)
 

@@ -6,6 +6,7 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.orm import Session
 
+from orderapp import telemetry
 from orderapp.database import writing
 from orderapp.outbox.messages import enqueue_many
 from orderapp.queues import WEBHOOKS_DELIVER
@@ -70,6 +71,7 @@ def rescue_deliveries(limit: int = 5 * BATCH) -> int:
         if woken < BATCH:
             break
     if rescued:
+        telemetry.note_rescued("deliveries", rescued)
         log.warning("deliveries rescued", count=rescued)
     _wake_waiting()
     return rescued

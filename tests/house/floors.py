@@ -2,8 +2,8 @@
 
 from .tree import Source, Tree
 
-# Lowest first. The ground is config.py, config_kinds.py, heartbeat.py and the modules directly in orderapp/; the roof is
-# orderapp/__init__.py and the other files at the top (wsgi.py, celery_worker.py, gunicorn.conf.py).
+# Lowest first. The ground is config.py, config_kinds.py, heartbeat.py, tally.py and the modules directly in orderapp/; the
+# roof is orderapp/__init__.py and the other files at the top (wsgi.py, celery_worker.py, gunicorn.conf.py).
 FLOORS = (
     ("products", "outbox", "accounts"),
     ("orders",),
@@ -44,7 +44,7 @@ def _remedy(tree: Tree, source: Source, target: str) -> str | None:
 def _floor_of_source(source: Source) -> int:
     if source.room:
         return ROOMS.get(source.room, ROOF)
-    ground = source.path in {"config.py", "config_kinds.py", "heartbeat.py"} or (
+    ground = source.path in {"config.py", "config_kinds.py", "heartbeat.py", "tally.py"} or (
         source.in_orderapp and source.name != "__init__.py"
     )
     return GROUND if ground else ROOF
@@ -57,6 +57,6 @@ def _floor_of_target(tree: Tree, target: str) -> int | None:
         name = rest.partition(".")[0]
         on_ground = any(source.path == f"orderapp/{name}.py" for source in tree.sources)
         return ROOMS.get(name, GROUND if on_ground else ROOF)
-    if top in {"config", "config_kinds", "heartbeat"}:
+    if top in {"config", "config_kinds", "heartbeat", "tally"}:
         return GROUND
     return ROOF if any(source.path == f"{top}.py" for source in tree.sources) else None

@@ -7,7 +7,7 @@ import pytest
 from tests.journeys.world import World
 from tests.servers.processes import PROCESSES, READY
 from tests.servers.run import Servers
-from tests.servers.waiting import wait_until
+from tests.servers.waiting import a_place, wait_until
 
 
 @pytest.fixture(scope="module")
@@ -34,14 +34,21 @@ def world(own_database: str, broker: str, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="package")
 def shop(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    """Give the shop that all tests share which break nothing: two relays and two workers side by side, the example products."""
+    """Give the shop that all tests share which break nothing: two relays and two workers side by side, the example products.
+
+    Each of the four shows what it counts at a port of its own.
+    """
     broker = servers.virtual_host()
     world = World(servers.migrated_database(), broker, tmp_path_factory.mktemp("output"))
     started = world.processes
     seed = started.start("seed", "flask", "products", "seed")
     try:
         world.start(
-            web=started.web(), relay=started.relay(), relay2=started.relay(), worker=started.worker(), worker2=started.worker()
+            web=started.web(),
+            relay=started.relay(METRICS_LISTEN=a_place()),
+            relay2=started.relay(METRICS_LISTEN=a_place()),
+            worker=started.worker(METRICS_LISTEN=a_place()),
+            worker2=started.worker(METRICS_LISTEN=a_place()),
         )
         wait_until(lambda: seed.exit_code == 0, READY, f"the example products, not: {seed.text}")
         yield world

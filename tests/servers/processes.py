@@ -34,7 +34,7 @@ class Process:
         """Start it."""
         self.name = name
         self.output = output
-        self.url = ""
+        self.url = self.metrics_url = ""
         self._ready: Callable[[], bool] = lambda: True
         self._popen: subprocess.Popen[bytes] = children.spawn(argv, environment, output)
 
@@ -72,6 +72,14 @@ class Process:
         wait_until(lambda: re.search(pattern, self.text), seconds, f"{pattern!r} from the {self.name}")
         return self
 
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Return what it and its children have counted, by name and labels."""
+        answer = requests.get(self.metrics_url, timeout=READY)
+        assert answer.status_code == 200, answer.text
+        lines = (line for line in answer.text.splitlines() if not line.startswith("#"))
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
+
     def kill(self, number: signal.Signals = signal.SIGKILL, pid: int | None = None) -> None:
         """Send a signal to the whole family, or to one process of it. After SIGKILL of the family nothing is left."""
         if pid is not None:
@@ -104,6 +112,7 @@ class Processes:
         port = environment.setdefault("PORT", str(free_port()))
         process = self.start("web", "gunicorn", "wsgi:app", "--bind", f"127.0.0.1:{port}", *options, **environment)
         process.url = f"http://127.0.0.1:{port}"
+        process.metrics_url = f"{process.url}/metrics"
         process._ready = lambda: _answers(process.url)
         return process
 
@@ -137,6 +146,7 @@ class Processes:
         everything = {**os.environ, "PYTHONUNBUFFERED": "1", **self.environment, **environment}
         argv = [str(PROGRAMS / program), *arguments]
         process = Process(own_name, argv, everything, self._folder / f"{own_name}.output")
+        process.metrics_url = f"http://{everything.get('METRICS_LISTEN')}/metrics"
         self.started.append(process)
         return process
 

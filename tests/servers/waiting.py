@@ -28,6 +28,11 @@ def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
         time.sleep(POLL)
 
 
+def a_place() -> str:
+    """Return host:port where nobody listens."""
+    return f"127.0.0.1:{free_port()}"
+
+
 def free_port() -> int:
     """Return a port of 127.0.0.1 on which nobody listens; random, so that two test runs at once do not meet."""
     while True:
