@@ -1,4 +1,4 @@
-"""RabbitMQ's server binary: found, or, as root on Debian, installed without its service being started."""
+"""Programs that tests need: found, or, as root on Debian, installed without their service being started."""
 
 import os
 import shutil
@@ -18,19 +18,26 @@ REFUSE = "#!/bin/sh\nexit 101\n"
 # Seconds: another apt may be at work (unattended upgrades), and the download is 40 MB.
 APT_WAIT, APT_TIMEOUT = 120, 600
 
-INSTALL = "apt-get install -y --no-install-recommends rabbitmq-server"
-REMEDY = f"sudo {INSTALL}   (or set TEST_BROKER_URL), then: make test"
+INSTALL = "apt-get install -y --no-install-recommends"
+REMEDY = f"sudo {INSTALL} rabbitmq-server   (or set TEST_BROKER_URL), then: make test"
 
 
-class MissingRabbitMQError(Exception):
+class MissingPackageError(Exception):
+    """Debian's package is not installed here and cannot be."""
+
+
+class MissingRabbitMQError(MissingPackageError):
     """RabbitMQ is not installed here and cannot be."""
 
 
 def rabbitmq_binaries() -> Path:
     """Return the folder of rabbitmq-server and rabbitmqctl; installs them when root. Raises MissingRabbitMQError."""
     found = _find()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        install_rabbitmq()
+    if found is None and _may_install():
+        try:
+            install("rabbitmq-server")
+        except MissingPackageError as error:
+            raise MissingRabbitMQError(str(error)) from error
         found = _find()
     if found is None:
         raise MissingRabbitMQError("RabbitMQ is not installed")
@@ -44,11 +51,27 @@ def _find() -> Path | None:
     return Path(on_path).resolve().parent if on_path else None
 
 
-def install_rabbitmq() -> None:
-    """Install Debian's package. Raises MissingRabbitMQError with apt's last words."""
+def promtool() -> str:
+    """Return the program that tests Prometheus's rules; installs it when root. Raises MissingPackageError."""
+    found = shutil.which("promtool")
+    if found is None and _may_install():
+        install("prometheus")
+        found = shutil.which("promtool")
+    if found is None:
+        raise MissingPackageError(f"promtool is not installed; to run this: sudo {INSTALL} prometheus")
+    return found
+
+
+def _may_install() -> bool:
+    return os.geteuid() == 0 and shutil.which("apt-get") is not None
+
+
+def install(package: str) -> None:
+    """Install Debian's package. Raises MissingPackageError with apt's last words."""
+    wanted = f"{INSTALL} {package}"
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with services_stay_down():
-        for command in ("apt-get update", INSTALL):
+        for command in ("apt-get update", wanted):
             argv = [*command.split(), "-q", "-o", f"DPkg::Lock::Timeout={APT_WAIT}"]
             done = subprocess.run(
                 argv,
@@ -60,8 +83,8 @@ def install_rabbitmq() -> None:
                 check=False,
             )
             # An update that missed one of several sources may still be enough; the install decides.
-            if done.returncode and command == INSTALL:
-                raise MissingRabbitMQError(f"{INSTALL}: {done.stderr.strip() or done.stdout.strip()}")
+            if done.returncode and command == wanted:
+                raise MissingPackageError(f"{wanted}: {done.stderr.strip() or done.stdout.strip()}")
 
 
 @contextmanager
