@@ -73,7 +73,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, Any]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """Say loudly what was not tested, and the one line that tests it."""
+    """Say what tests have counted (``record_property``), and loudly what was not tested, with the one line that tests it."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, what in report.user_properties:
+            terminalreporter.write_line(f"{report.nodeid}: {what} {name}")
     skipped = [report for report in terminalreporter.stats.get("skipped", []) if SKIPPED in str(report.longrepr)]
     if skipped:
         terminalreporter.write_sep("!", f"{len(skipped)} tests {SKIPPED}", red=True, bold=True)

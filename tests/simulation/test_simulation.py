@@ -1,9 +1,8 @@
 """The simulation in `make test`: that it repeats itself, and that its checks see; in `make proof`: as much as fits."""
 
-import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from random import Random
 
 import pytest
@@ -15,8 +14,6 @@ from tests.simulation.seeds import run_seed
 from tests.simulation.stage import Stage, a_stage
 from tests.simulation.steps import Pair, count_passages, fail, pairs, run_pairs
 from tests.simulation.story import Story
-
-log = logging.getLogger(__name__)
 
 # Seconds, and seeds at least, of `make proof`; seconds for the failures of single steps.
 SEEDS_TIME, FEWEST_SEEDS, STEPS_TIME = 120, 200, 75
@@ -104,18 +101,18 @@ def test_a_row_that_leaves_without_its_confirm_is_seen(stage: Stage) -> None:
 
 
 @pytest.mark.proof
-def test_as_many_seeds_as_fit_into_two_minutes(stage: Stage) -> None:
+def test_as_many_seeds_as_fit_into_two_minutes(stage: Stage, record_property: Callable[[str, object], None]) -> None:
     """Other ones each time; ``python -m tests.simulation seeds`` goes on for longer."""
     first, began, count = secrets.randbelow(10**9), time.monotonic(), 0
     while count < FEWEST_SEEDS or time.monotonic() - began < SEEDS_TIME:
         run = run_seed(stage, str(first + count))
         assert not run.faults, run.told()
         count += 1
-    log.warning("%s seeds from %s, all clean", count, first)
+    record_property(f"seeds from {first}, all clean", count)
 
 
 @pytest.mark.proof
-def test_each_step_fails_in_every_way(stage: Stage) -> None:
+def test_each_step_fails_in_every_way(stage: Stage, record_property: Callable[[str, object], None]) -> None:
     """As many as fit, others each time; ``python -m tests.simulation steps`` takes all."""
     seed = secrets.randbelow(10**9)
     chosen = list(pairs(len(count_passages(stage)), real=True))
@@ -123,4 +120,4 @@ def test_each_step_fails_in_every_way(stage: Stage) -> None:
     said: list[str] = []
     clean = run_pairs(stage, chosen, STEPS_TIME, said.append)
     assert clean, "\n".join(said)
-    log.warning("seed %s: %s", seed, said[-1])
+    record_property(f"of {len(chosen)} pairs in the order of seed {seed}, all converged", clean)
