@@ -49,6 +49,7 @@ TARGETS = (
     Target("settle", "ours", "procrastinate no-op"),
     Target("settle_hot", "one product", "spread", 0.8, 0.95),
     Target("pipeline", "settled", "post only", 0.65, 0.8),
+    Target("webhooks", "ours", "bare loop", 0.7),
     Target("idle_latency", "p50 ms", None, 15, 8, at_most=True),
     Target("idle_latency", "p99 ms", None, 50, 25, at_most=True),
     Target("time_to_settled", "ours p50 ms", "task.delay p50 ms", 2, 1.2, at_most=True),

@@ -1,4 +1,4 @@
-"""Orders by the thousand, written as a POST writes them, in one statement."""
+"""Orders by the thousand as a POST writes them, and webhooks by the thousand as settling leaves them, in one statement."""
 
 from tests.journeys.world import World
 from tests.soak.load import Answers
@@ -23,6 +23,37 @@ WITH given AS (
     INSERT INTO outbox (queue, task, subject_id) SELECT 'orders', 'orders.process', id FROM placed
 )
 SELECT reference, id FROM placed
+"""
+
+# Past the triggers that let orders only begin pending. %s: the endpoint, how many, and two products.
+DUE_WEBHOOKS = """
+SET LOCAL session_replication_role = replica;
+WITH given AS (
+    SELECT CAST(%s AS bigint) AS endpoint, CAST(%s AS integer) AS count, CAST(%s AS bigint) AS one, CAST(%s AS bigint) AS other
+), settled AS (
+    INSERT INTO orders (client_id, currency, status, total_amount, last_sequence, attempts, created_at, settled_at)
+    SELECT 1, 'USD', 'confirmed', 5, 2, 1, clock_timestamp(), clock_timestamp() FROM given, generate_series(1, count)
+    RETURNING id
+), lines AS (
+    INSERT INTO order_items (order_id, product_id, quantity, unit_price)
+    SELECT id, product, 1, 2.50 FROM settled, given, unnest(ARRAY[one, other]) AS product
+), sold AS (
+    INSERT INTO stock_movements (product_id, order_id, delta, kind)
+    SELECT product, id, -1, 'sale' FROM settled, given, unnest(ARRAY[one, other]) AS product
+), taken AS (
+    UPDATE products SET stock = stock - count FROM given WHERE id IN (one, other)
+), placed AS (
+    INSERT INTO order_events (id, order_id, sequence, type) SELECT uuidv7(), id, 1, 'order.placed' FROM settled
+), confirmed AS (
+    INSERT INTO order_events (id, order_id, sequence, type, data)
+    SELECT uuidv7(), id, 2, 'order.confirmed', '{"total_amount": "5.00"}' FROM settled RETURNING id, order_id
+), deliveries AS (
+    INSERT INTO webhook_deliveries (order_id, event_id, endpoint_id, rescue_at)
+    SELECT order_id, confirmed.id, endpoint, clock_timestamp() + interval '30 seconds' FROM confirmed, given RETURNING id
+), messages AS (
+    INSERT INTO outbox (queue, task, subject_id) SELECT 'webhooks', 'webhooks.deliver', id FROM deliveries
+)
+SELECT min(id), max(id) FROM deliveries
 """
 
 
