@@ -6,19 +6,21 @@ WEBHOOK_ALLOWED_HOSTS are trusted with the first; nobody with the other two.
 
 import os
 import socket
+import ssl
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import cache
-from http.cookiejar import DefaultCookiePolicy
+from functools import cache, lru_cache
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-import requests
-from requests.adapters import HTTPAdapter
+from certifi import where
+from urllib3 import BaseHTTPResponse, PoolManager, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, LocationParseError, NameResolutionError, NewConnectionError
+from urllib3.exceptions import TimeoutError as UrllibTimeoutError
 from urllib3.util import Url, parse_url
 
 from orderapp import failpoints
@@ -43,10 +45,16 @@ ERROR_LIMIT = 300
 ACT = "webhooks.sending:send"
 
 # Answers that may say when to come back.
-BUSY = {requests.codes.too_many_requests, requests.codes.service_unavailable}
+BUSY = {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}
 
 # Digits of a Retry-After that are read: beyond 30 years lies no sensible pause, and an integer too large for a timedelta.
 MOST_DIGITS = 9
+
+# Hosts, and connections of each, that are kept open: as many as a process has threads that send.
+MOST_KEPT = 32
+
+# URLs whose parts are remembered: far more than a process sends to at a time.
+MOST_PARSED = 1000
 
 
 def post(endpoint: Endpoint, body: bytes, headers: dict[str, str], timeout: float = TOTAL_TIMEOUT) -> Answer:
@@ -59,25 +67,33 @@ def post(endpoint: Endpoint, body: bytes, headers: dict[str, str], timeout: floa
     with Deadline(timeout) as deadline:
         try:
             answer = _exchange(endpoint, body, headers, timeout, deadline)
-        except (RefusedError, requests.RequestException, HTTPError, OSError, ValueError) as fault:
+        except (RefusedError, HTTPError, OSError, ValueError) as fault:
             error = f"no answer within {timeout:g} s" if _is_timeout(fault, deadline) else _words(fault)
             answer = replace(answer, error=_storable(error))
     return replace(answer, started_at=started_at, duration_ms=round((monotonic() - begin) * 1000))
 
 
 def _exchange(endpoint: Endpoint, body: bytes, headers: dict[str, str], timeout: float, deadline: Deadline) -> Answer:
-    session = _session(os.getpid(), vetted=not is_trusted(endpoint.url, endpoint.allowed_hosts))
-    limits = (min(CONNECT_TIMEOUT, timeout), timeout)
+    pool = _pool_to(endpoint.url, endpoint.allowed_hosts)
     failpoints.passing(ACT, "before_post")
-    with session.post(endpoint.url, data=body, headers=headers, timeout=limits, allow_redirects=False, stream=True) as response:
+    with pool.urlopen(
+        "POST",
+        _parsed(endpoint.url).request_uri,
+        body,
+        headers,
+        retries=False,
+        redirect=False,
+        timeout=Timeout(connect=min(CONNECT_TIMEOUT, timeout), read=timeout),
+        preload_content=False,
+    ) as response:
         failpoints.passing(ACT, "posted")
         if deadline.is_over:  # a cut inside the headers looks like their end
-            raise requests.Timeout
-        status, text = response.status_code, printable(_read(response))
+            raise TimeoutError
+        status, text = response.status, printable(_read(response))
         answer = Answer(datetime.now(UTC), 0, status, None, text)
-        if requests.codes.ok <= status < requests.codes.multiple_choices:
+        if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return answer
-        said = "redirects are not followed" if response.is_redirect else text
+        said = "redirects are not followed" if response.get_redirect_location() else text
         pause = _pause(response.headers.get("Retry-After", "")) if status in BUSY else None
         return replace(answer, error=_storable(f"answered {status}: {said}".rstrip(": ")), retry_after=pause)
 
@@ -85,13 +101,16 @@ def _exchange(endpoint: Endpoint, body: bytes, headers: dict[str, str], timeout:
 def fault_on_the_way(url: str, allowed_hosts: frozenset[str]) -> str | None:
     """Return what keeps a webhook from its receiver, or None: connects as ``post()`` does, with TLS, and says nothing."""
     try:
-        session = _session(os.getpid(), vetted=not is_trusted(url, allowed_hosts))
-        adapter: Any = session.get_adapter(url)
-        pool = adapter.get_connection_with_tls_context(requests.Request("POST", url).prepare(), session.verify)
-        pool.try_to_connect(CONNECT_TIMEOUT)
-    except (RefusedError, requests.RequestException, HTTPError, OSError, ValueError) as fault:
+        _pool_to(url, allowed_hosts).try_to_connect(CONNECT_TIMEOUT)
+    except (RefusedError, HTTPError, OSError, ValueError) as fault:
         return _storable(_words(fault))
     return None
+
+
+def _pool_to(url: str, allowed_hosts: frozenset[str]) -> Any:
+    connections = _connections(os.getpid(), vetted=not is_trusted(url, allowed_hosts))
+    parts = _parsed(url)
+    return connections.connection_from_host(parts.host, parts.port, parts.scheme)
 
 
 def refuse_bad_url(url: str, allowed_hosts: frozenset[str]) -> None:
@@ -116,9 +135,11 @@ def is_trusted(url: str, allowed_hosts: frozenset[str]) -> bool:
     return False
 
 
+@lru_cache(MOST_PARSED)
 def _parsed(url: str) -> Url:
+    """Return the parts of a URL, host and all: what is judged is what is connected to; two parsers could see two hosts."""
     try:
-        return parse_url(url)  # what requests itself parses with: two parsers could see two hosts
+        return parse_url(url)
     except LocationParseError as error:
         raise RefusedError(f"not a URL: {error}") from error
 
@@ -135,15 +156,15 @@ def _pause(retry_after: str) -> timedelta | None:
 
 
 @cache
-def _session(_process: int, *, vetted: bool) -> requests.Session:
-    """Return this process's session, which keeps connections open; one copied by a fork would mix two processes' answers."""
-    session = requests.Session()
-    session.trust_env = False  # no proxy, .netrc or certificate bundle from the environment
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for adapter in session.adapters.values():
-        if isinstance(adapter, HTTPAdapter):
-            adapter.poolmanager.pool_classes_by_scheme = VETTED if vetted else TRUSTED
-    return session
+def _connections(_process: int, *, vetted: bool) -> PoolManager:
+    """Return this process's open connections; one copied by a fork would mix two processes' answers.
+
+    No proxy, cookie, .netrc or certificate bundle of the environment has a say here.
+    """
+    tls = ssl.create_default_context(cafile=where())
+    connections = PoolManager(MOST_KEPT, maxsize=MOST_KEPT, ssl_context=tls)
+    connections.pool_classes_by_scheme = VETTED if vetted else TRUSTED
+    return connections
 
 
 class _Watched:
@@ -154,6 +175,7 @@ class _Watched:
     host: Any
     port: Any
     socket_options: Any
+    _held: list[bytes] | None = None
 
     def _new_conn(self) -> socket.socket:
         about: Any = self
@@ -167,8 +189,18 @@ class _Watched:
             raise NewConnectionError(about, f"no connection: {fault}") from fault
 
     def request(self, *args: Any, **kwargs: Any) -> None:
+        self._held = []
         super().request(*args, **kwargs)  # type: ignore[misc]
+        whole, self._held = b"".join(self._held), None
+        self.send(whole)
         watch(self.sock)
+
+    def send(self, data: Any) -> None:
+        """Hold headers and body back until both are there: in two packets they cost sender and receiver twice the work."""
+        if self._held is None:
+            super().send(data)  # type: ignore[misc]
+        else:
+            self._held.append(data)
 
 
 class _Connection(_Watched, HTTPConnection):
@@ -222,23 +254,24 @@ VETTED = {"http": _Pool, "https": _SecurePool}
 TRUSTED = {"http": _TrustedPool, "https": _TrustedSecurePool}
 
 
-def _read(response: requests.Response) -> str:
+def _read(response: BaseHTTPResponse) -> str:
     """Return the beginning of the answer's body. The status has decided already, so that a broken body is an empty one."""
     try:
-        raw: bytes = response.raw.read(ANSWER_LIMIT, decode_content=False)
+        raw = response.read(ANSWER_LIMIT, decode_content=False)
     except (HTTPError, OSError, ValueError):
         return ""
     return raw.decode(errors="replace")
 
 
 def _is_timeout(fault: Exception, deadline: Deadline) -> bool:
-    return deadline.is_over or isinstance(fault, requests.Timeout)
+    # A connection that was refused is also a timeout to urllib3.
+    timed_out = isinstance(fault, (TimeoutError, UrllibTimeoutError)) and not isinstance(fault, NewConnectionError)
+    return deadline.is_over or timed_out
 
 
 def _words(fault: Exception) -> str:
-    """Word a fault without the URL, whose path or query may be a secret."""
-    reason = getattr(fault.args[0], "reason", fault) if fault.args else fault
-    return f"{reason}" or type(reason).__name__
+    """Word a fault. None tells the URL, whose path or query may be a secret, as one of a retry would."""
+    return f"{fault}" or type(fault).__name__
 
 
 def _storable(error: str) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,8 @@ def secure() -> Iterator[RecordingReceiver]:
 def _trusted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trust the test's certificate as if a public authority had signed it."""
     for vetted in (True, False):
-        monkeypatch.setattr(target._session(os.getpid(), vetted=vetted), "verify", str(CERTIFICATE))
+        options = target._connections(os.getpid(), vetted=vetted).connection_pool_kw
+        monkeypatch.setitem(options, "ssl_context", ssl.create_default_context(cafile=CERTIFICATE))
 
 
 def allowed(port: int) -> Endpoint:
