@@ -137,8 +137,8 @@ def _pass_through(session: Session, endpoint_id: int, gate: Gate, rows: list[Row
         taken.runs.append(_claimed(session, endpoint_id, gate, chosen, uuid4()))
 
 
-def take_waiting(session: Session, run: Run, receivers: Receivers) -> Run | None:
-    """Go on with deliveries that found no place while this run was busy, or that waited for the receiver to come back.
+def take_waiting(session: Session, run: Run, receivers: Receivers, most: int) -> Run | None:
+    """Go on with ``most`` deliveries that found no place while this run was busy, or that waited for the receiver's return.
 
     The caller has written down what became of the claims before: the run's own place is free. Under the endpoint's lock,
     so that a message that comes now either is seen here or sees the place free.
@@ -146,7 +146,8 @@ def take_waiting(session: Session, run: Run, receivers: Receivers) -> Run | None
     gate = gates.locked(session, [run.endpoint_id], receivers)[run.endpoint_id]
     if gate.endpoint is None or not gate.room:
         return None
-    ids = list(session.scalars(WAITING, {"endpoint_id": run.endpoint_id, "limit": gate.room}))
+    limit = gate.room if gate.is_probe else most
+    ids = list(session.scalars(WAITING, {"endpoint_id": run.endpoint_id, "limit": limit}))
     return _claimed(session, run.endpoint_id, gate, ids, run.id) if ids else None
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from config import VERSION
 from orderapp.database import outlast, reading, writing
 
-from . import claims, outcomes, payload
+from . import claims, gates, outcomes, payload
 from .claims import Claim, Run
 from .endpoint import Answer, Endpoint, Receivers
 from .outcomes import Outcome, Result
@@ -30,6 +30,10 @@ PATIENCE = 3
 # Seconds that an answer waits to be recorded together with the next ones: a fast receiver's batch is one transaction, a
 # slow one's answers show at once, and a kill in between makes few of them come again.
 TOGETHER = 0.1
+
+# Deliveries that a run goes on with at most, of a receiver that takes them in a second: one claim for all of them. Of a
+# slower one it takes fewer, for what it has no time for others can send.
+MOST_AT_ONCE = 100
 
 Sending = Callable[[], int]
 
@@ -65,30 +69,42 @@ def send_run(run: Run, receivers: Receivers, last_start: float = LAST_START) -> 
     following: Run | None = run
     while following is not None:
         run, following = following, None
+        began = time.monotonic()
         early, results = _send_claims(run, begin + last_start)
         received += early
-        has_time = time.monotonic() <= begin + last_start
-        recorded, following = _record(run, results, partial(_go_on, run, receivers) if has_time else partial(_hand_over, run))
+        now = time.monotonic()
+        most = how_many_next(len(run.claims), now - began)
+        has_time = now <= begin + last_start
+        go_on = partial(_go_on, run, receivers, most) if has_time else partial(_hand_over, run)
+        recorded, following = _record(run, results, go_on)
         received += recorded
         # What comes now waited for this endpoint; it was not this request that asked for it.
         structlog.contextvars.unbind_contextvars("request_id")
     return received
 
 
+def how_many_next(sent: int, seconds: float) -> int:
+    """Return how many a run goes on with, after it sent so many in so many seconds: what takes another second."""
+    return min(MOST_AT_ONCE, max(gates.BATCH, round(sent / max(seconds, 1 / MOST_AT_ONCE))))
+
+
 def _send_claims(run: Run, last_start: float) -> tuple[int, list[Result]]:
     """Send one after the other; returns how many were received and recorded, and what is not recorded yet."""
     bodies = _bodies(run.claims)
-    received, results = 0, list[Result]()
+    received, failures, results = 0, 0, list[Result]()
     collected = time.monotonic()
     for position, claim in enumerate(run.claims):
         # The first always goes out: a run that only gave back would go round for ever.
-        if position and time.monotonic() > last_start:
+        if position and (time.monotonic() > last_start or failures >= gates.MOST_FAILURES):
+            # The record first: it opens the breaker, and what is free again then waits behind it.
+            received += _record(run, results)[0]
             _give_back(run.claims[position:])
-            break
+            return received, []
         if results and time.monotonic() > collected + TOGETHER:
             received += _record(run, results)[0]
             results, collected = [], time.monotonic()
         results.append(Result(claim, _send(claim, run.endpoint, bodies[claim.webhook_id])))
+        failures = 0 if results[-1].answer.received else failures + 1
     return received, results
 
 
@@ -100,7 +116,7 @@ def _bodies(mine: Sequence[Claim]) -> Mapping[str, bytes]:
 def _give_back(unsent: Sequence[Claim]) -> None:
     with writing() as session:
         free = claims.give_back(session, unsent)
-    log.info("no time left for webhooks, others send them", delivery_ids=free)
+    log.info("no time left for webhooks, or all fail; others send them", delivery_ids=free)
 
 
 def _send(claim: Claim, endpoint: Endpoint, body: bytes) -> Answer:
@@ -117,9 +133,14 @@ def _record(
     A crash before it is why the receiver must know the webhook-id: these attempts are lost, the next ones say the same.
     """
     told, following = outlast(lambda: _record_once(run, results, then), PATIENCE)
+    succeeded = [result.claim for result, outcome in zip(results, told, strict=True) if outcome == "succeeded"]
+    if succeeded:
+        about = {"delivery_ids": [claim.id for claim in succeeded], "order_ids": [claim.order_id for claim in succeeded]}
+        log.info("webhooks received", **about)
     for result, outcome in zip(results, told, strict=True):
-        _tell(result, outcome)
-    return told.count("succeeded"), following
+        if outcome != "succeeded":
+            _tell(result, outcome)
+    return len(succeeded), following
 
 
 def _record_once(
@@ -129,8 +150,8 @@ def _record_once(
         return outcomes.record(session, run.endpoint_id, results), then(session)
 
 
-def _go_on(run: Run, receivers: Receivers, session: Session) -> Run | None:
-    return claims.take_waiting(session, run, receivers)
+def _go_on(run: Run, receivers: Receivers, most: int, session: Session) -> Run | None:
+    return claims.take_waiting(session, run, receivers, most)
 
 
 def _hand_over(run: Run, session: Session) -> None:
@@ -140,9 +161,7 @@ def _hand_over(run: Run, session: Session) -> None:
 def _tell(result: Result, outcome: Outcome) -> None:
     claim, error = result.claim, result.answer.error
     about = log.bind(delivery_id=claim.id, order_id=claim.order_id, attempt=claim.attempt, error=error)
-    if outcome == "succeeded":
-        about.info("webhook received")
-    elif outcome == "postponed":
+    if outcome == "postponed":
         about.warning("webhook not received, tried again later")
     elif outcome == "exhausted":
         about.error("webhook given up, see flask webhooks resend")

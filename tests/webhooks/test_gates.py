@@ -10,7 +10,7 @@ from orderapp.database import writing
 from orderapp.webhooks import claims, gates
 from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.rescuing import rescue_deliveries
-from orderapp.webhooks.sending import deliver
+from orderapp.webhooks.sending import deliver, how_many_next
 
 from .conftest import Factory, Logged, Sql
 from .receivers import RecordingReceiver, answering, in_turn
@@ -98,6 +98,40 @@ def test_ten_failures_in_a_row_open_the_breaker_and_a_success_in_between_does_no
     (row,) = sql("SELECT failures, open_until > clock_timestamp() AS is_open FROM webhook_endpoints WHERE id = 1")
     assert tuple(row) == (10, True)
     assert [line["event"] for line in logged()].count("endpoint rests, its deliveries wait") == 1
+
+
+def test_a_run_ends_with_the_failure_that_opens_the_breaker(
+    a_delivery: Factory, receivers: Receivers, receiver: RecordingReceiver, sql: Sql
+) -> None:
+    """Its other deliveries use no attempt: they are free, have a message each and wait when that comes."""
+    ids = [a_delivery() for _ in range(13)]
+    sql("DELETE FROM outbox WHERE subject_id = ANY(:ids)", ids=ids)
+    receiver.behave = answering(500)
+    assert deliver(ids, receivers) == 0
+    assert len(receiver.requests) == gates.MOST_FAILURES
+    assert state(sql) == [("pending", 1, False)] * 10 + [("pending", 0, False)] * 3
+    assert sorted(messages(sql)) == ids
+    deliver(ids[10:], receivers)
+    assert state(sql)[10:] == [("pending", 0, True)] * 3
+    assert len(receiver.requests) == gates.MOST_FAILURES
+
+
+@pytest.mark.parametrize(("sent", "seconds", "most"), [(20, 0.01, 100), (20, 0.4, 50), (20, 20, 20), (1, 15, 20), (1, 0, 100)])
+def test_a_run_goes_on_with_what_the_receiver_takes_in_a_second(sent: int, seconds: float, most: int) -> None:
+    """A hundred at most, and never fewer than a message brings."""
+    assert how_many_next(sent, seconds) == most
+
+
+def test_what_waits_is_claimed_as_many_as_asked_for(a_delivery: Factory, receivers: Receivers, sql: Sql) -> None:
+    """By one statement; more than a message may bring."""
+    ids = [a_delivery() for _ in range(gates.BATCH + 3)]
+    with writing() as session:
+        (run,) = claims.take(session, ids[:1], receivers).runs
+    sql("UPDATE webhook_deliveries SET waiting = true WHERE id = ANY(:ids)", ids=ids[1:])
+    with writing() as session:
+        following = claims.take_waiting(session, run, receivers, gates.BATCH + 1)
+    assert following is not None
+    assert [claim.id for claim in following.claims] == ids[1:-1]
 
 
 def test_an_endpoint_has_four_runs_at_most_and_they_take_what_came_meanwhile(
