@@ -47,6 +47,9 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "webhooks.test"): Route(access.WEBHOOKS_WRITE, 202, owned=True),
     ("GET", "webhooks.show_deliveries"): Route(access.WEBHOOKS_WRITE, 200, owned=True),
     ("POST", "webhooks.resend"): Route(access.WEBHOOKS_WRITE, 202, owned=True),
+    ("POST", "webhooks.resend_fitting"): Route(
+        access.WEBHOOKS_WRITE, 200, owned=True, request={"json": {"state": "exhausted"}}
+    ),
     ("DELETE", "webhooks.delete"): Route(access.WEBHOOKS_WRITE, 204, owned=True),
     ("GET", "problems"): Route(EVERYBODY, 200),
     ("GET", "problem"): Route(EVERYBODY, 200),

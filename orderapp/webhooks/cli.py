@@ -130,7 +130,7 @@ def attempts(delivery_id: int, as_json: bool) -> None:
 @webhooks_cli.command()
 @click.argument("delivery_id", type=int, required=False)
 @_filters
-@click.option("--rate", type=click.IntRange(1), default=replaying.USUAL_RATE, show_default=True, help="So many a second.")
+@click.option("--rate", type=click.IntRange(1), default=queries.USUAL_RATE, show_default=True, help="So many a second.")
 @click.option("--yes", is_flag=True, help="Do it; without it the command only counts.")
 @click.option("--reason", help="Why, for the audit log.")
 def resend(delivery_id: int | None, rate: int, yes: bool, reason: str | None, **asked: Any) -> None:

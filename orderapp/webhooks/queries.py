@@ -9,6 +9,9 @@ from sqlalchemy.orm import Session
 
 from .endpoint import BUILT_IN
 
+# Deliveries sent again a second, unless told otherwise: a receiver that lost a day's events must not lose the next, too.
+USUAL_RATE = 50
+
 STATES = ("pending", "succeeded", "exhausted", "disabled")
 
 # The latest event of all, and only final ones have deliveries: after a reopening there is nothing that anybody could have

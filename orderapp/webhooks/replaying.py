@@ -1,6 +1,9 @@
 """Sending again, on an operator's or owner's word: what was given up, or what was received and is wanted once more."""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import Row, text
 from sqlalchemy.orm import Session
@@ -8,22 +11,19 @@ from sqlalchemy.orm import Session
 from orderapp import audit
 from orderapp.database import writing
 from orderapp.errors import ConflictError, NotFoundError
-from orderapp.outbox.messages import enqueue
+from orderapp.outbox.messages import enqueue_many
 from orderapp.queues import WEBHOOKS_DELIVER
 
 from .claims import RESCUE_AFTER
 from .endpoint import BUILT_IN
-from .queries import AGAIN, Wanted
+from .queries import AGAIN, USUAL_RATE, Wanted
 
 # Deliveries in one transaction: short, so that nobody waits for its locks.
 BATCH = 200
 
-# Deliveries a second, unless told otherwise: a receiver that lost a day's events must not lose the next one, too.
-USUAL_RATE = 50
-
-STATE = text("""
-    SELECT id, state, endpoint_id, event_id FROM webhook_deliveries
-    WHERE id = :id AND (CAST(:endpoint_id AS bigint) IS NULL OR endpoint_id = :endpoint_id)
+STATES = text("""
+    SELECT id, state, endpoint_id FROM webhook_deliveries
+    WHERE id = ANY(:ids) AND (CAST(:endpoint_id AS bigint) IS NULL OR endpoint_id = :endpoint_id)
     ORDER BY id FOR NO KEY UPDATE
 """)
 
@@ -34,7 +34,7 @@ REOPEN = text("""
     UPDATE webhook_deliveries
     SET state = 'pending', lease_until = NULL, finished_at = NULL, rescues = 0,
         due_at = clock_timestamp() + :delay, rescue_at = clock_timestamp() + :delay + :rescue_after
-    WHERE id = :id RETURNING id, due_at
+    WHERE id = ANY(:ids) RETURNING id, due_at
 """)
 
 # Beside the one that succeeded: that it was received once stays true, whatever becomes of the repetition.
@@ -42,7 +42,7 @@ REPEAT = text("""
     INSERT INTO webhook_deliveries (order_id, event_id, ping_id, endpoint_id, resend_of, due_at, rescue_at)
     SELECT order_id, event_id, ping_id, endpoint_id, coalesce(resend_of, id), clock_timestamp() + :delay,
         clock_timestamp() + :delay + :rescue_after
-    FROM webhook_deliveries WHERE id = :id RETURNING id, due_at
+    FROM webhook_deliveries WHERE id = ANY(:ids) ORDER BY id RETURNING id, due_at
 """)
 
 # A word of the operator is a probe: the receiver was mended.
@@ -67,13 +67,13 @@ def resend(
     built-in one is set. Raises NotFoundError, or ConflictError when it is pending (it is sent anyway) or nobody listens.
     """
     with writing() as session:
-        row = session.execute(STATE, {"id": delivery_id, "endpoint_id": endpoint_id}).one_or_none()
+        row = session.execute(STATES, {"ids": [delivery_id], "endpoint_id": endpoint_id}).one_or_none()
         if row is None:
             raise NotFoundError(f"there is no delivery {delivery_id}")
         if row.state == "pending":
             raise ConflictError(f"delivery {delivery_id} is pending; it is sent anyway")
         _refuse_unheard(session, row, enabled=enabled)
-        sent = _send_again(session, row, timedelta())
+        (sent,) = _send_again(session, [row], timedelta())
         session.execute(TRY_NOW, {"id": row.endpoint_id})
         before, after = {"state": row.state}, {"state": "pending", "delivery": sent}
         audit.record(session, audit.Change(actor, "resend", "delivery", delivery_id, before, after, reason))
@@ -81,7 +81,7 @@ def resend(
 
 
 def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int = USUAL_RATE) -> int:
-    """Send the finished deliveries that fit again, so many a second from now on; returns how many.
+    """Send the finished deliveries that fit again, so many each second from now on; returns how many.
 
     In batches of their own transaction, the last with a line in the audit log: after a crash the rest is not sent.
     """
@@ -90,11 +90,13 @@ def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int
         with writing() as session:
             values = {**vars(wanted), "enabled": enabled, "after": after, "limit": BATCH}
             ids = list(session.scalars(SOME, values))
-            for delivery_id in ids:
-                row = session.execute(STATE, {"id": delivery_id, "endpoint_id": None}).one()
+            by_second: dict[int, list[Row[Any]]] = defaultdict(list)
+            for row in session.execute(STATES, {"ids": ids, "endpoint_id": None}):
                 if row.state != "pending":
-                    _send_again(session, row, timedelta(seconds=sent / per_second))
+                    by_second[sent // per_second].append(row)
                     sent += 1
+            for second, rows in by_second.items():
+                _send_again(session, rows, timedelta(seconds=second))
             if len(ids) < BATCH:
                 told = {name: value for name, value in vars(wanted).items() if value is not None}
                 audit.record(session, audit.Change(actor, "resend", "deliveries", None, told, {"sent": sent}))
@@ -102,15 +104,19 @@ def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int
             after = ids[-1]
 
 
-def _refuse_unheard(session: Session, row: Row[tuple[object, ...]], *, enabled: bool) -> None:
+def _refuse_unheard(session: Session, row: Row[Any], *, enabled: bool) -> None:
     if row.endpoint_id == BUILT_IN and not enabled:
         raise ConflictError("WEBHOOK_URL is not set: there is nowhere to send it")
     if not session.execute(ENDPOINT, {"id": row.endpoint_id}).scalar_one():
         raise ConflictError(f"endpoint {row.endpoint_id} is disabled; enable it first")
 
 
-def _send_again(session: Session, row: Row[tuple[object, ...]], delay: timedelta) -> int:
-    statement = REPEAT if row.state == "succeeded" else REOPEN
-    sent = session.execute(statement, {"id": row.id, "delay": delay, "rescue_after": RESCUE_AFTER}).one()
-    enqueue(WEBHOOKS_DELIVER, sent.id, available_at=sent.due_at if delay else None)
-    return int(sent.id)
+def _send_again(session: Session, rows: Sequence[Row[Any]], delay: timedelta) -> list[int]:
+    sent: list[Row[Any]] = []
+    for statement, received in ((REOPEN, False), (REPEAT, True)):
+        ids = [row.id for row in rows if (row.state == "succeeded") is received]
+        if ids:
+            sent += session.execute(statement, {"ids": ids, "delay": delay, "rescue_after": RESCUE_AFTER}).all()
+    # Not before the last is due: a message that comes early finds nothing to take.
+    enqueue_many(WEBHOOKS_DELIVER, [row.id for row in sent], available_at=max(row.due_at for row in sent) if delay else None)
+    return [row.id for row in sent]

@@ -1,5 +1,6 @@
 """Door: webhook endpoints over HTTP. A client sees and changes its own, nobody else's."""
 
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, jsonify, url_for
@@ -22,6 +23,8 @@ from .schemas import (
     EndpointsSchema,
     EndpointWithSecretSchema,
     NewEndpointSchema,
+    ResendSchema,
+    ResentSchema,
     SecretSchema,
     SentSchema,
 )
@@ -120,6 +123,22 @@ def resend(endpoint_id: int, delivery_id: int) -> ResponseReturnValue:
     """Send a delivery again that was given up, or that the receiver wants once more."""
     _found(endpoint_id)
     return jsonify({"delivery_id": replaying.resend(delivery_id, _actor(), endpoint_id=endpoint_id)}), 202
+
+
+@blueprint.post(f"{ONE}resend/")
+@access.requires(access.WEBHOOKS_WRITE)
+@blueprint.arguments(ResendSchema)
+@blueprint.response(200, ResentSchema)
+def resend_fitting(asked: dict[str, Any], endpoint_id: int) -> ResponseReturnValue:
+    """Count an endpoint's finished deliveries that fit; with ``send`` send them again, so many a second from now on."""
+    _found(endpoint_id)
+    wanted, send = replace(asked["wanted"], endpoint_id=endpoint_id), asked["send"]
+    if send:
+        count = replaying.resend_fitting(wanted, _actor(), enabled=False, per_second=asked["rate"])
+    else:
+        with reading() as session:
+            count = queries.count_again(session, wanted, enabled=False)
+    return jsonify({"count": count, "sent": send})
 
 
 def _owner() -> int:

@@ -5,9 +5,14 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from orderapp import pagination
+from orderapp.database import LAST_ID
+from orderapp.fields import Instant
 
 from .drafts import EVENT_TYPES, LONGEST_DESCRIPTION, LONGEST_URL, Draft
-from .queries import STATES
+from .queries import STATES, USUAL_RATE, Wanted
+
+# Deliveries a second that a client may ask for: its receiver may be built for it, and new webhooks still find room.
+HIGHEST_RATE = 500
 
 
 class _DraftSchema(Schema):
@@ -83,6 +88,40 @@ class SentSchema(Schema):
     """A delivery that is on its way."""
 
     delivery_id = fields.Integer()
+
+
+class ResendSchema(Schema):
+    """Which finished deliveries; what is left out does not matter. Nothing is sent without ``send``."""
+
+    state = fields.String(validate=validate.OneOf([state for state in STATES if state != "pending"]))
+    type = fields.String(validate=validate.OneOf(EVENT_TYPES))
+    order_id = fields.Integer(strict=True, validate=validate.Range(1, LAST_ID))
+    since = Instant(metadata={"description": "Created at this moment or later."})
+    until = Instant(metadata={"description": "Created before this moment."})
+    rate = fields.Integer(
+        strict=True,
+        load_default=USUAL_RATE,
+        validate=validate.Range(1, HIGHEST_RATE),
+        metadata={"description": "So many a second."},
+    )
+    send = fields.Boolean(
+        truthy={True},
+        falsy={False},
+        load_default=False,
+        metadata={"description": "Send them; without it they are only counted."},
+    )
+
+    @post_load
+    def make_wanted(self, data: dict[str, Any], **_kwargs: Any) -> dict[str, Any]:
+        """Put the filter into the act's own type."""
+        return {"rate": data.pop("rate"), "send": data.pop("send"), "wanted": Wanted(**data)}
+
+
+class ResentSchema(Schema):
+    """How many deliveries fit, and whether they are sent again."""
+
+    count = fields.Integer()
+    sent = fields.Boolean()
 
 
 class DeliveriesQuerySchema(pagination.PageSchema):
