@@ -46,6 +46,7 @@ ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "webhooks.rotate"): Route(access.WEBHOOKS_WRITE, 200, owned=True),
     ("POST", "webhooks.test"): Route(access.WEBHOOKS_WRITE, 202, owned=True),
     ("GET", "webhooks.show_deliveries"): Route(access.WEBHOOKS_WRITE, 200, owned=True),
+    ("GET", "webhooks.show_attempts"): Route(access.WEBHOOKS_WRITE, 200, owned=True),
     ("POST", "webhooks.resend"): Route(access.WEBHOOKS_WRITE, 202, owned=True),
     ("POST", "webhooks.resend_fitting"): Route(
         access.WEBHOOKS_WRITE, 200, owned=True, request={"json": {"state": "exhausted"}}

@@ -1,4 +1,4 @@
-"""Page: webhook endpoints, how they do, and switching one off or on."""
+"""Page: webhook endpoints, how they do, switching one off or on and trying it out."""
 
 from typing import Any
 
@@ -62,3 +62,8 @@ class EndpointsView(PanelView):
     def enable(self, ids: list[str]) -> None:
         """Switch endpoints on."""
         self.act_on(ids, "Enabled", lambda row_id, reason: registering.enable_endpoint(row_id, None, self.actor(), reason))
+
+    @action("ping", "Ping", "Send a ping to the chosen endpoints? Their deliveries show what came of it.")
+    def ping(self, ids: list[str]) -> None:
+        """Try endpoints out."""
+        self.act_on(ids, "Pinged", lambda row_id, _reason: registering.send_test(row_id, None, self.actor()))

@@ -69,6 +69,8 @@ ENDPOINTS = text("""
     ORDER BY e.id
 """)
 
+DELIVERY = text("SELECT count(*) FROM webhook_deliveries WHERE id = :id AND endpoint_id = :endpoint_id")
+
 CLIENT = text("SELECT id FROM api_clients WHERE name = :name")
 
 
@@ -148,6 +150,11 @@ def count_again(session: Session, wanted: Wanted, *, enabled: bool) -> int:
 def attempts(session: Session, delivery_id: int) -> list[Attempt]:
     """Return what is kept of a delivery's attempts, oldest first."""
     return [Attempt(*row) for row in session.execute(ATTEMPTS, {"id": delivery_id})]
+
+
+def belongs(session: Session, delivery_id: int, endpoint_id: int) -> bool:
+    """Tell whether there is such a delivery of this endpoint."""
+    return bool(session.scalar(DELIVERY, {"id": delivery_id, "endpoint_id": endpoint_id}))
 
 
 def endpoints(session: Session, owner: int | None = None, endpoint_id: int | None = None) -> list[EndpointView]:

@@ -16,6 +16,7 @@ from . import queries, registering, replaying
 from .drafts import Draft
 from .queries import EndpointView, Wanted
 from .schemas import (
+    AttemptsSchema,
     DeliveriesQuerySchema,
     DeliveriesSchema,
     EndpointChangeSchema,
@@ -33,6 +34,7 @@ blueprint = Blueprint("webhooks", __name__, url_prefix="/api/webhook-endpoints",
 blueprint.ARGUMENTS_PARSER = BodyParser()
 
 ONE = f"/<int(max={LAST_ID}):endpoint_id>/"
+ONE_DELIVERY = f"{ONE}deliveries/<int(max={LAST_ID}):delivery_id>/"
 
 
 @blueprint.get("/")
@@ -116,7 +118,19 @@ def show_deliveries(asked: dict[str, Any], endpoint_id: int) -> ResponseReturnVa
     return jsonify({"data": page, "next": pagination.seal([page[-1].id], about) if len(found) > len(page) else None})
 
 
-@blueprint.post(f"{ONE}deliveries/<int(max={LAST_ID}):delivery_id>/resend/")
+@blueprint.get(f"{ONE_DELIVERY}attempts/")
+@access.requires(access.WEBHOOKS_WRITE)
+@blueprint.response(200, AttemptsSchema)
+def show_attempts(endpoint_id: int, delivery_id: int) -> ResponseReturnValue:
+    """List a delivery's attempts, oldest first: when, how long, and what the receiver said."""
+    _found(endpoint_id)
+    with reading() as session:
+        if not queries.belongs(session, delivery_id, endpoint_id):
+            raise NotFoundError(f"There is no delivery {delivery_id}.")
+        return jsonify({"data": queries.attempts(session, delivery_id)})
+
+
+@blueprint.post(f"{ONE_DELIVERY}resend/")
 @access.requires(access.WEBHOOKS_WRITE)
 @blueprint.response(202, SentSchema)
 def resend(endpoint_id: int, delivery_id: int) -> ResponseReturnValue:

@@ -152,3 +152,20 @@ class DeliveriesSchema(Schema):
 
     data = fields.List(fields.Nested(DeliverySchema))
     next = fields.String(allow_none=True, metadata={"description": "Cursor of the next page; null on the last."})
+
+
+class AttemptSchema(Schema):
+    """One POST and the beginning of its answer."""
+
+    attempt = fields.Integer()
+    started_at = fields.AwareDateTime(format="iso")
+    duration_ms = fields.Integer()
+    status_code = fields.Integer(allow_none=True)
+    error = fields.String(allow_none=True)
+    answer = fields.String(allow_none=True, metadata={"description": "Its first KiB."})
+
+
+class AttemptsSchema(Schema):
+    """What is kept of a delivery's attempts, oldest first; WEBHOOK_LOG_DAYS long."""
+
+    data = fields.List(fields.Nested(AttemptSchema))

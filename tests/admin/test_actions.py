@@ -17,6 +17,7 @@ from tests.sql import one, sql
 Visit = Callable[[str], Visitor]
 
 ORDERS, PRODUCTS, PARKED, DELIVERIES = (f"/admin/{name}/action/" for name in ("orders", "products", "parked", "deliveries"))
+ENDPOINTS = "/admin/endpoints/action/"
 
 
 def audited(action: str) -> tuple[str, str, int, str | None]:
@@ -86,6 +87,21 @@ def test_without_an_endpoint_nothing_is_sent_again(app: Flask, visit: Visit, row
     sql("UPDATE webhook_deliveries SET state = 'exhausted', finished_at = now() WHERE id = %(id)s", id=rows.delivery)
     told = visit("operator").told(DELIVERIES, {"action": "resend", "rowid": rows.delivery})
     assert "WEBHOOK_URL is not set" in told
+
+
+def test_an_endpoint_is_pinged_switched_off_and_on(visit: Visit, rows: Rows) -> None:
+    """Each once; what makes no sense is refused in words, and the audit log knows who and why."""
+    assert rows
+    operator = visit("operator")
+    assert operator.told(ENDPOINTS, {"action": "ping", "rowid": 1}) == "Pinged: 1."
+    assert one("SELECT count(*) FROM webhook_deliveries WHERE ping_id IS NOT NULL AND endpoint_id = 1") == 1
+    assert audited("test") == ("user:oscar", "webhook_endpoint", 1, None)
+    assert operator.told(ENDPOINTS, {"action": "disable", "rowid": 1, "reason": "moving"}) == "Disabled: 1."
+    assert audited("disable") == ("user:oscar", "webhook_endpoint", 1, "moving")
+    assert "enable it first" in operator.told(ENDPOINTS, {"action": "ping", "rowid": 1})
+    assert "is disabled already" in operator.told(ENDPOINTS, {"action": "disable", "rowid": 1})
+    assert operator.told(ENDPOINTS, {"action": "enable", "rowid": 1}) == "Enabled: 1."
+    assert "is active already" in operator.told(ENDPOINTS, {"action": "enable", "rowid": 1})
 
 
 def test_a_parked_message_is_tried_again(visit: Visit, rows: Rows) -> None:

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import pytest
 
 from orderapp.loop import StopSignal, run
-from orderapp.webhooks.endpoint import Endpoint
-from orderapp.webhooks.receiver import Received, Receiver
+from orderapp.webhooks.endpoint import Answer, Endpoint
+from orderapp.webhooks.receiver import Behaviour, Received, Receiver
 from orderapp.webhooks.signature import signed_headers
 from orderapp.webhooks.target import post
 
@@ -44,9 +44,14 @@ def server(told: list[Received]) -> Iterator[Receiver]:
 
 def send(server: Receiver, body: bytes, secret: str = SECRET) -> int | None:
     """Post a body as our sender does; returns the status."""
+    return answer(server, body, secret).status_code
+
+
+def answer(server: Receiver, body: bytes, secret: str = SECRET, timeout: float = 15) -> Answer:
+    """Post a body as our sender does; returns what came of it."""
     address = f"127.0.0.1:{server.server_port}"
     endpoint = Endpoint(f"http://{address}/", secret, frozenset({address}))
-    return post(endpoint, body, signed_headers([secret], "evt_1", body, datetime.now(UTC))).status_code
+    return post(endpoint, body, signed_headers([secret], "evt_1", body, datetime.now(UTC)), timeout)
 
 
 def test_a_true_webhook_is_told_in_one_line_and_answered_200(server: Receiver, told: list[Received]) -> None:
@@ -106,3 +111,20 @@ def test_several_webhooks_come_over_one_connection(server: Receiver, told: list[
 def test_only_this_machine_reaches_it(server: Receiver) -> None:
     """It listens on loopback."""
     assert server.server_address[0] == "127.0.0.1"
+
+
+def test_it_answers_what_it_is_told_and_late(server: Receiver, told: list[Received]) -> None:
+    """The webhook is told all the same, and told to be valid: only the answer misbehaves."""
+    server.behaviour = Behaviour(status=503, delay=0.3)
+    late = answer(server, BODY)
+    assert (late.status_code, late.duration_ms >= 300) == (503, True)
+    assert [webhook.fault for webhook in told] == [None]
+
+
+def test_it_hangs_when_it_is_told_to(server: Receiver, told: list[Received]) -> None:
+    """The sender gives up; the receiver still answers others, and ends when it is stopped."""
+    server.behaviour = Behaviour(hang=True)
+    assert answer(server, BODY, timeout=0.4).error == "no answer within 0.4 s"
+    server.behaviour = Behaviour()
+    assert send(server, BODY) == 200
+    assert len(told) == 2

@@ -83,6 +83,28 @@ def test_deliveries_come_in_pages_with_filters(alice: FlaskClient, finished: tup
     assert alice.get(path, query_string={"order_id": succeeded[0]["order_id"]}).json["data"] == succeeded
 
 
+def test_a_delivery_shows_its_attempts(alice: FlaskClient, finished: tuple[str, list[int]], sql: Sql) -> None:
+    """Oldest first, with what the receiver said; not those of another endpoint's delivery."""
+    path, ids = finished
+    for attempt, status in ((2, 200), (1, 503)):
+        sql("INSERT INTO webhook_attempts (delivery_id, attempt, started_at, duration_ms, status_code, error, answer)"
+            " VALUES (:id, :attempt, '2030-01-31T12:00:00Z', 12, :status, :error, 'word')",
+            id=ids[0], attempt=attempt, status=status, error=None if status == 200 else "answered 503: word")  # fmt: skip
+    deliveries = f"{path.removesuffix('resend/')}deliveries/"
+    first, second = alice.get(f"{deliveries}{ids[0]}/attempts/").json["data"]
+    assert first == {
+        "attempt": 1,
+        "started_at": "2030-01-31T12:00:00Z",
+        "duration_ms": 12,
+        "status_code": 503,
+        "error": "answered 503: word",
+        "answer": "word",
+    }
+    assert (second["attempt"], second["status_code"], second["error"]) == (2, 200, None)
+    assert alice.get(f"{deliveries}{ids[1]}/attempts/").json == {"data": []}
+    assert alice.get(f"{deliveries}{ids[4]}/attempts/").status_code == 404
+
+
 def test_a_resend_by_filter_counts_first_and_sends_on_request(
     alice: FlaskClient, finished: tuple[str, list[int]], sql: Sql
 ) -> None:
