@@ -51,7 +51,7 @@ def _webhooks(stage: Stage, outcome: Outcome) -> Contestants:
 
 def _due(ours: Processes, stage: Stage, database: str, count: int) -> tuple[int, int]:
     """Queue so many webhooks; return the first and the last delivery."""
-    ((first, last),) = sql(database, DUE_WEBHOOKS, (BUILT_IN, count, *PRODUCTS))
+    ((first, last),) = sql(database, DUE_WEBHOOKS, (BUILT_IN, count, *PRODUCTS, False))
     sql(database, "VACUUM ANALYZE")
     stage.await_end(ours.start("relay", "flask", "outbox", "relay", "--once"))
     return int(first), int(last)

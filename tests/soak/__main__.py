@@ -6,6 +6,7 @@ import click
 
 from tests.soak.backlog import backlog
 from tests.soak.batching import batching
+from tests.soak.isolation import hanging, returned
 from tests.soak.kills import soak
 from tests.soak.memory import memory
 from tests.soak.million import million
@@ -85,6 +86,28 @@ def memory_(first: int, last: int) -> None:
 def audit_(orders: int) -> None:
     """Time an audit of everything and of what changed."""
     sys.exit(not million(orders))
+
+
+ROUNDS = click.option("--rounds", type=int, default=3, show_default=True, help="The median of so many counts.")
+
+
+@main.command("hanging")
+@click.option("--seconds", type=float, default=20, show_default=True, help="Of each phase.")
+@ROUNDS
+@RATE
+def hanging_(seconds: float, rounds: int, rate: float) -> None:
+    """Measure what a receiver that never answers costs another one and orders."""
+    sys.exit(not hanging(seconds, rounds, rate))
+
+
+@main.command("returned")
+@click.option("--seconds", type=float, default=20, show_default=True, help="Of each phase.")
+@click.option("--webhooks", type=int, default=100_000, show_default=True)
+@ROUNDS
+@RATE
+def returned_(seconds: float, webhooks: int, rounds: int, rate: float) -> None:
+    """Measure what a receiver that is back and gets all that it missed costs new orders."""
+    sys.exit(not returned(seconds, rounds, rate, webhooks))
 
 
 main()

@@ -25,11 +25,13 @@ WITH given AS (
 SELECT reference, id FROM placed
 """
 
-# Past the triggers that let orders only begin pending. %s: the endpoint, how many, and two products.
+# Past the triggers that let orders only begin pending. %s: the endpoint, how many, two products, and whether they wait for
+# the receiver as they do behind an open breaker; else each has its message.
 DUE_WEBHOOKS = """
 SET LOCAL session_replication_role = replica;
 WITH given AS (
-    SELECT CAST(%s AS bigint) AS endpoint, CAST(%s AS integer) AS count, CAST(%s AS bigint) AS one, CAST(%s AS bigint) AS other
+    SELECT CAST(%s AS bigint) AS endpoint, CAST(%s AS integer) AS count, CAST(%s AS bigint) AS one, CAST(%s AS bigint) AS other,
+        CAST(%s AS boolean) AS waiting
 ), settled AS (
     INSERT INTO orders (client_id, currency, status, total_amount, last_sequence, attempts, created_at, settled_at)
     SELECT 1, 'USD', 'confirmed', 5, 2, 1, clock_timestamp(), clock_timestamp() FROM given, generate_series(1, count)
@@ -48,10 +50,12 @@ WITH given AS (
     INSERT INTO order_events (id, order_id, sequence, type, data)
     SELECT uuidv7(), id, 2, 'order.confirmed', '{"total_amount": "5.00"}' FROM settled RETURNING id, order_id
 ), deliveries AS (
-    INSERT INTO webhook_deliveries (order_id, event_id, endpoint_id, rescue_at)
-    SELECT order_id, confirmed.id, endpoint, clock_timestamp() + interval '30 seconds' FROM confirmed, given RETURNING id
+    INSERT INTO webhook_deliveries (order_id, event_id, endpoint_id, rescue_at, waiting)
+    SELECT order_id, confirmed.id, endpoint, clock_timestamp() + interval '30 seconds', waiting FROM confirmed, given
+    RETURNING id
 ), messages AS (
-    INSERT INTO outbox (queue, task, subject_id) SELECT 'webhooks', 'webhooks.deliver', id FROM deliveries
+    INSERT INTO outbox (queue, task, subject_id)
+    SELECT 'webhooks', 'webhooks.deliver', id FROM deliveries, given WHERE NOT waiting
 )
 SELECT min(id), max(id) FROM deliveries
 """
