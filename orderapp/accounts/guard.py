@@ -5,8 +5,8 @@ import time
 from datetime import timedelta
 from ipaddress import IPv6Address, ip_address
 
-from flask import Flask, Request, request, session
-from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
+from flask import Flask, Request, g, request, session
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask_limiter import Limiter
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
@@ -59,6 +59,10 @@ class _Sessions(SecureCookieSessionInterface):
         """Return the session; none, which Flask makes one that cannot be written to, outside of the panel."""
         return super().open_session(app, request) if request.path.startswith(PANEL) else None
 
+    def should_set_cookie(self, app: Flask, session: SessionMixin) -> bool:
+        """Tell whether this answer prolongs the session."""
+        return super().should_set_cookie(app, session) and not g.get("nobody_clicked", False)
+
 
 class _Manager(LoginManager):  # type: ignore[misc]
     """Flask-Login without its "remember me": no cookie outlives the session, and the API's answers need no session."""
@@ -106,6 +110,11 @@ def close_session() -> None:
     """Forget who is here."""
     logout_user()
     session.clear()
+
+
+def nobody_clicked() -> None:
+    """Let this request not count as a click: a page that asks by itself would keep its session open all day."""
+    g.nobody_clicked = True
 
 
 def visitor() -> Visitor | None:

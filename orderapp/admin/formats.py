@@ -23,6 +23,19 @@ _COLOURS = {
     "active": "success",
 }
 
+# Why orders fail, in words; a code that is not here shows as it is.
+CAUSES = {"insufficient_stock": "not enough stock", "processing_error": "processing broke off three times"}
+
+# Of each unit: its seconds, below how many seconds it is used, and decimals. Two minutes are easier in seconds.
+_TIMES = (
+    ("ms", 0.001, 1, 0),
+    ("s", 1, 10, 1),
+    ("s", 1, 120, 0),
+    ("min", 60, 7_200, 0),
+    ("h", 3_600, 172_800, 0),
+    ("d", 86_400, float("inf"), 0),
+)
+
 # Characters of a JSON value in a list; the whole stands in its title.
 LONGEST_CELL = 300
 
@@ -40,6 +53,25 @@ def cell(value: Any) -> str | Markup:
         short = words if len(words) <= LONGEST_CELL else f"{words[:LONGEST_CELL]}…"
         return Markup('<code title="{}">{}</code>').format(words, short)
     return f"{value:,}" if isinstance(value, Decimal) else str(value)
+
+
+def seconds(value: Any) -> str:
+    """Return a time as people say it: 12 ms, 3.4 s, 75 s, 12 min, 5 h, 3 d."""
+    for unit, length, below, decimals in _TIMES:
+        if value < below:
+            return f"{round(float(value) / length, decimals):g} {unit}"
+    raise ValueError(value)
+
+
+def share(part: int, whole: int) -> str:
+    """Return a part in per cent, rounded down: 100 % is all of them."""
+    tenths = part * 1000 // whole
+    return f"{tenths // 10}.{tenths % 10} %" if tenths % 10 else f"{tenths // 10} %"
+
+
+def growth(new: Any, old: Any) -> str:
+    """Return by how many per cent ``new`` is above or below ``old``, which is not zero."""
+    return f"{float(new / old - 1) * 100:+,.1f} %"
 
 
 def badge(word: str) -> Markup:

@@ -7,9 +7,9 @@ from flask_admin.theme import Bootstrap4Theme
 from orderapp import errors
 from orderapp.admin import gate, rights
 from orderapp.admin.audit_log import AuditView
+from orderapp.admin.dashboard import DashboardView
 from orderapp.admin.deliveries import DeliveriesView
 from orderapp.admin.endpoints import EndpointsView
-from orderapp.admin.home import HomeView
 from orderapp.admin.items import ItemsView
 from orderapp.admin.orders import OrdersView
 from orderapp.admin.parked import ParkedView
@@ -31,7 +31,7 @@ def init_app(app: Flask) -> None:
     admin = Admin(
         app,
         name="orderapp",
-        index_view=HomeView(name="Home"),
+        index_view=DashboardView(name="Dashboard"),
         theme=Bootstrap4Theme(base_template="panel/base.html", swatch="default", fluid=True),
         csp_nonce_generator=gate.nonce,
     )

@@ -13,6 +13,7 @@ RIGHTS = {
     "admin.static": EVERYBODY,
     "panel.log_out": VIEWER,
     "admin.index": VIEWER,
+    "admin.live_view": VIEWER,
     "admin_orders.index_view": VIEWER,
     "admin_orders.details_view": VIEWER,
     "admin_orders.action_view": OPERATOR,

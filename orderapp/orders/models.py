@@ -41,6 +41,7 @@ class Order(Base):
             postgresql_where=text("reference IS NOT NULL"),
         ),
         Index("orders_settled", "settled_at", postgresql_using="brin", postgresql_with={"autosummarize": "on"}),
+        Index("orders_ended", "status", "id", postgresql_where=text("status IN ('failed', 'cancelled')")),
         Index("orders_open", "rescue_at", postgresql_where=text("status IN ('pending', 'processing')")),
     )
 

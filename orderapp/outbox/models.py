@@ -17,7 +17,7 @@ class OutboxMessage(Base):
     __table_args__ = (
         Index("outbox_due", "queue", "available_at", "id", postgresql_where=text("parked_at IS NULL")),
         Index("outbox_subject", "subject_id"),
-        Index("outbox_parked", "queue", postgresql_where=text("parked_at IS NOT NULL")),
+        Index("outbox_parked", "id", postgresql_where=text("parked_at IS NOT NULL")),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)

@@ -44,6 +44,7 @@ class WebhookDelivery(Base):
         Index("webhook_deliveries_order", "order_id"),
         Index("webhook_deliveries_once", "event_id", "endpoint_id", unique=True, postgresql_where=text("resend_of IS NULL")),
         Index("webhook_deliveries_endpoint", "endpoint_id", "id"),
+        Index("webhook_deliveries_given_up", "state", "id", postgresql_where=text("state IN ('exhausted', 'disabled')")),
         Index("webhook_deliveries_leased", "endpoint_id", postgresql_where=text("lease_until IS NOT NULL")),
         Index("webhook_deliveries_waiting", "endpoint_id", "due_at", postgresql_where=text("waiting")),
         Index("webhook_deliveries_open", "rescue_at", postgresql_where=text("state = 'pending' AND NOT waiting")),

@@ -65,6 +65,7 @@ def requests_for(rows: Rows) -> dict[str, Request]:
     products, orders = "/admin/products/", "/admin/orders/"
     return {
         "admin.index": Request("/admin/"),
+        "admin.live_view": Request("/admin/live/"),
         **{f"admin_{name}.index_view": Request(f"/admin/{name}/") for name in LISTS},
         **{f"admin_sales.{name}_view": Request(f"/admin/sales/{name}.svg?currency=USD") for name in ("revenue", "orders")},
         "panel.log_out": Request("/admin/logout/", ({},)),

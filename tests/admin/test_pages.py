@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 from sqlalchemy.exc import OperationalError
 
-from orderapp.admin import belongings, gate
+from orderapp.admin import figures, gate
 from tests.admin.visitors import Visitor
 
 Visit = Callable[[str], Visitor]
@@ -64,8 +64,8 @@ def test_a_fault_is_a_page_that_gives_nothing_away(
     visitor = visit("viewer")
     app.testing = False
     app.config["PROPAGATE_EXCEPTIONS"] = False
-    monkeypatch.setattr(belongings, "waiting", fail)
-    answer = visitor.get("/admin/")
+    monkeypatch.setattr(figures, "open_orders", fail)
+    answer = visitor.get("/admin/live/")
     assert (answer.status_code, words in answer.text, "secret" in answer.text) == (status, True, False)
     assert (answer.headers.get("Retry-After") == "2") == (status == 503)
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -36,15 +36,15 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def sit_down(browser: Browser) -> Iterator[Callable[[str, int], Operator]]:
-    """Return a maker of operators: ``sit_down(url, 390)`` has a window that wide and is not logged in.
+def sit_down(browser: Browser) -> Iterator[Callable[..., Operator]]:
+    """Return a maker of operators: ``sit_down(url, 390, "dark")`` has a window that wide and is not logged in.
 
     At the end, whatever a page asked of a stranger, and whatever the console said, fails the test.
     """
     people = []
 
-    def make(url: str, width: int = 1280) -> Operator:
-        people.append(Operator(browser, url, width))
+    def make(url: str, width: int = 1280, scheme: Literal["light", "dark"] = "light") -> Operator:
+        people.append(Operator(browser, url, width, scheme))
         return people[-1]
 
     yield make

@@ -1,5 +1,7 @@
 """Somebody in front of the browser, who notices what the pages do behind the scenes."""
 
+from typing import Literal
+
 from playwright.sync_api import Browser, ConsoleMessage, Dialog, Error, Page, Request, Response
 
 # Milliseconds: an order settles in a fraction of a second; on two busy cores the processes may need a few.
@@ -9,12 +11,12 @@ PATIENCE = 30_000
 class Operator:
     """A window of the browser on the panel."""
 
-    def __init__(self, browser: Browser, url: str, width: int) -> None:
-        """Open the window."""
+    def __init__(self, browser: Browser, url: str, width: int, scheme: Literal["light", "dark"] = "light") -> None:
+        """Open the window; ``scheme`` is what the operator likes."""
         self.url = url
         self.faults: list[str] = []
         self.asked: list[str] = []
-        self._context = browser.new_context(viewport={"width": width, "height": 844})
+        self._context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
         self._context.set_default_timeout(PATIENCE)
         self.page: Page = self._context.new_page()
         self.page.on("request", self._note_request)
