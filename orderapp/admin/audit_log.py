@@ -29,6 +29,8 @@ class AuditView(PanelView):
         "audit_log",
         "id",
         {"actor": "actor = :actor", "subject": "subject = :subject", "subject_id": "subject_id = :subject_id"},
+        table="audit_log",
+        sought=frozenset({"actor"}),
     )
 
     def cell(self, row: Row[Any], column: str) -> Any:

@@ -14,6 +14,9 @@ from orderapp.admin.view import PanelView
 from orderapp.webhooks import replaying
 from orderapp.webhooks.queries import STATES
 
+# The last part is always true: it names the two indexes that hold what is pending, each a part of it.
+_OF_STATE = "d.state = :state AND (:state <> 'pending' OR d.waiting OR NOT d.waiting)"
+
 
 class DeliveriesView(PanelView):
     """One row per outcome of an order and receiver."""
@@ -32,7 +35,7 @@ class DeliveriesView(PanelView):
     }
     empty = "No delivery fits. With WEBHOOK_URL set, each outcome of an order makes one."
     panel_filters = (
-        Filter("endpoint", "Endpoint", "number"),
+        Filter("receiver", "Endpoint", "number"),
         Filter("order", "Order", "number"),
         Filter("state", "State", "choice", STATES),
     )
@@ -43,7 +46,7 @@ class DeliveriesView(PanelView):
         "webhook_deliveries d LEFT JOIN order_events e ON e.id = d.event_id LEFT JOIN LATERAL (SELECT status_code, error"
         " FROM webhook_attempts WHERE delivery_id = d.id ORDER BY attempt DESC LIMIT 1) a ON true",
         "d.id",
-        {"order": "d.order_id = :order", "endpoint": "d.endpoint_id = :endpoint", "state": "d.state = :state"},
+        {"order": "d.order_id = :order", "receiver": "d.endpoint_id = :receiver", "state": _OF_STATE},
     )
 
     def cell(self, row: Row[Any], column: str) -> Any:

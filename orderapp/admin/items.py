@@ -1,5 +1,6 @@
 """Page: the lines of all orders. They never change after the POST."""
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -23,6 +24,10 @@ class ItemsView(PanelView):
         "i.id",
         {"order": "i.order_id = :order", "product": "i.product_id = :product"},
     )
+
+    def list_of(self, wanted: dict[str, Any]) -> Listing:
+        """Go through a product's lines by their orders, as its index does: an order has one of them at the most."""
+        return replace(self.listing, key="i.order_id") if "product" in wanted else self.listing
 
     def cell(self, row: Row[Any], column: str) -> Any:
         """Link order and product."""

@@ -7,14 +7,14 @@ from flask_admin.actions import action
 from flask_admin.model import BaseModelView
 from sqlalchemy import Row
 
-from orderapp.admin import belongings, formats
+from orderapp.admin import belongings, formats, named, rights, story
 from orderapp.admin.deliveries import resend_delivery
 from orderapp.admin.filters import Filter
 from orderapp.admin.page import PageView
-from orderapp.admin.queries import Listing
+from orderapp.admin.queries import Listing, Page, Window
 from orderapp.database import reading
 from orderapp.errors import ConflictError
-from orderapp.orders import cancelling, queries, retrying
+from orderapp.orders import cancelling, retrying
 from orderapp.webhooks import queries as webhook_queries
 from orderapp.webhooks.queries import Wanted
 
@@ -49,12 +49,26 @@ class OrdersView(PageView):
         "orders",
         "id",
         {
-            "q": "(id = :q_number OR reference ILIKE :q)",
+            "named": "id = ANY(:named)",
+            "q": "reference ILIKE :q",
             "status": "status = :status",
             "since": "created_at >= CAST(:since AS timestamp) AT TIME ZONE 'UTC'",
             "until": "created_at < (CAST(:until AS timestamp) + interval '1 day') AT TIME ZONE 'UTC'",
+            "since_id": "id >= :since_id",
+            "until_id": "id < :until_id",
         },
+        table="orders",
+        sought=frozenset({"q"}),
     )
+
+    def read_page(self, wanted: dict[str, Any], window: Window) -> Page:
+        """Read one page: what a search names exactly, or else what has a reference that contains the words."""
+        with reading() as session:
+            exact = named.orders_named(session, wanted["q"]) if wanted.get("q") else []
+            wanted |= named.ids_of_days(session, wanted.get("since"), wanted.get("until"))
+        if exact:
+            wanted |= {"q": None, "named": exact}
+        return super().read_page(wanted, window)
 
     def cell(self, row: Row[Any], column: str) -> Any:
         """Link the order's page."""
@@ -75,14 +89,16 @@ class OrdersView(PageView):
         return row.status in {"cancel": {"pending", "confirmed"}, "retry": {"failed"}}[name]
 
     def more(self, row: Row[Any]) -> dict[str, Any]:
-        """Add its lines, history, movements and deliveries."""
+        """Add its lines, its story, its deliveries and the messages that wait."""
         with reading() as session:
+            lines = belongings.lines_of_order(session, row.id)
+            names = {line.product_id: line.name for line in lines}
             return {
-                "lines": belongings.lines_of_order(session, row.id),
-                "history": queries.processing_of(session, row.id)["events"],
-                "movements": belongings.movements_of_order(session, row.id),
+                "lines": lines,
+                "failure": story.reason_in_words(row.failure_reason, names),
+                "messages": story.messages_about(session, row.id),
+                "steps": story.story_of(session, row.id, names, by_hand=rights.may("admin_audit.index_view")),
                 "deliveries": webhook_queries.deliveries(session, Wanted(order_id=row.id), MOST_DELIVERIES),
-                "attempts": belongings.attempts_of_order(session, row.id),
                 "flower": current_app.extensions["settings"].flower_port,
             }
 

@@ -39,6 +39,8 @@ class ProductsView(PageView):
             "q": "(id = :q_number OR name ILIKE :q)",
             "state": "(archived_at IS NULL) = (:state = 'on sale')",
         },
+        table="products",
+        sought=frozenset({"q"}),
     )
 
     def cell(self, row: Row[Any], column: str) -> Any:

@@ -1,6 +1,7 @@
 """What the lists of the panel read: always one page, found by its key, never counted and never skipped to.
 
-At a million orders a page costs as much as at a hundred; OFFSET and count(*) would not.
+At a million orders a page costs as much as at a hundred; OFFSET and count(*) would not. What no index finds is looked for
+among so many rows per page: such a page may be short, and Older looks on.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,16 +14,24 @@ from sqlalchemy.orm import Session
 # Rows of a page: two screens.
 PAGE = 50
 
+# Rows that one page looks at where no index helps: about 60 ms.
+SCANNED = 50_000
+
 
 @dataclass(frozen=True)
 class Listing:
-    """A list newest first: where it reads, and the condition that each filter adds."""
+    """A list newest first: where it reads, and the condition that each filter adds.
+
+    The filters in ``sought`` are answered by no index of ``table``: its rows are looked through, SCANNED per page.
+    """
 
     columns: str
     source: str
     key: str
     conditions: Mapping[str, str] = field(default_factory=dict)
     always: str = "true"
+    table: str = ""
+    sought: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -35,11 +44,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Page:
-    """Rows, newest first, and the ids that the older and the newer page begin at, if there are such pages."""
+    """Rows, newest first, and the keys that the older and the newer page begin at, if there are such pages.
+
+    ``searched`` is set when only the rows down (or up) to this key were looked through.
+    """
 
     rows: Sequence[Row[Any]]
     older: int | None
     newer: int | None
+    searched: int | None = None
 
 
 def page_of(session: Session, listing: Listing, wanted: Mapping[str, Any], window: Window) -> Page:
@@ -47,22 +60,34 @@ def page_of(session: Session, listing: Listing, wanted: Mapping[str, Any], windo
     used = {name: value for name, value in wanted.items() if value is not None}
     forward = window.after is not None
     conditions = [listing.always, *(listing.conditions[name] for name in used if name in listing.conditions)]
-    if forward or window.before is not None:
+    edge = window.after if forward else window.before
+    if edge is not None:
         conditions.append(f"{listing.key} {'>' if forward else '<'} :edge")
+    searched = _end_of_search(session, listing, edge, forward=forward) if listing.sought & used.keys() else None
+    if searched is not None:
+        conditions.append(f"{listing.key} {'<=' if forward else '>='} :searched")
     direction = "ASC" if forward else "DESC"
     statement = (
-        f"SELECT {listing.columns} FROM {listing.source} WHERE {' AND '.join(conditions)}"
+        f"SELECT {listing.columns}, {listing.key} AS page_key FROM {listing.source} WHERE {' AND '.join(conditions)}"
         f" ORDER BY {listing.key} {direction} LIMIT :limit"
     )
-    values = {**used, "edge": window.after if forward else window.before, "limit": PAGE + 1}
+    values = {**used, "edge": edge, "searched": searched, "limit": PAGE + 1}
     found = session.execute(text(statement), values).all()
     more, rows = len(found) > PAGE, found[:PAGE]
+    first, last = (rows[0].page_key, rows[-1].page_key) if rows else (None, None)
+    onward = last if more else searched  # nothing more among these: the search goes on behind them
     if forward:
-        rows = rows[::-1]
-    if not rows:
-        return Page(rows, None, None)
-    has_older, has_newer = (True, more) if forward else (more, window.before is not None)
-    return Page(rows, rows[-1].id if has_older else None, rows[0].id if has_newer else None)
+        return Page(rows[::-1], first, onward, None if more else searched)
+    return Page(rows, onward, first if window.before is not None else None, None if more else searched)
+
+
+def _end_of_search(session: Session, listing: Listing, edge: int | None, *, forward: bool) -> int | None:
+    """Return the last key among the next SCANNED rows of the table; None when there are no more than these."""
+    beyond, direction = (">", "ASC") if forward else ("<", "DESC")
+    where = f"WHERE id {beyond} :edge" if edge is not None else ""
+    statement = text(f"SELECT id FROM {listing.table} {where} ORDER BY id {direction} OFFSET :skipped LIMIT 1")
+    found: int | None = session.scalar(statement, {"edge": edge, "skipped": SCANNED - 1})
+    return found
 
 
 def pattern(words: str) -> str:

@@ -78,6 +78,10 @@ class PanelView(BaseModelView):
         # Flask-Admin's own calls a view a second time when it raised a TypeError: an act would run twice.
         return view(self, *args, **kwargs)
 
+    def _get_list_url(self, _view_args: Any) -> str:
+        # Flask-Admin's own puts every parameter of the address into url_for, which fails at one named "endpoint".
+        return self.page_url()
+
     def get_list(self, *_args: Any, **_kwargs: Any) -> tuple[None, Sequence[Row[Any]]]:
         """Return one page of rows and no count."""
         edges = (Filter("before", "Before", "number"), Filter("after", "After", "number"))
@@ -86,7 +90,9 @@ class PanelView(BaseModelView):
             flash(fault, "error")
         window = Window(wanted.pop("before", None), wanted.pop("after", None))
         page = Page([], None, None) if faults else self.read_page(wanted, window)
-        self._template_args.update(panel_filters=self.panel_filters, older=page.older, newer=page.newer, cell=self.cell)
+        self._template_args.update(
+            panel_filters=self.panel_filters, older=page.older, newer=page.newer, searched=page.searched, cell=self.cell
+        )
         return None, page.rows
 
     def read_page(self, wanted: dict[str, Any], window: Window) -> Page:
@@ -95,7 +101,11 @@ class PanelView(BaseModelView):
         if words is not None:
             wanted |= {"q": pattern(words), "q_number": filters.number_in(words)}
         with reading() as session:
-            return page_of(session, self.listing, wanted, window)
+            return page_of(session, self.list_of(wanted), wanted, window)
+
+    def list_of(self, _wanted: dict[str, Any]) -> Listing:
+        """Return what to read for these filters."""
+        return self.listing
 
     def page_url(self, **edge: int) -> str:
         """Return the address of another page of the same list."""

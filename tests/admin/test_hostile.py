@@ -26,7 +26,7 @@ PAGES = {
     "/admin/orders/": ["q", "status", "since", "until", "before", "after"],
     "/admin/items/": ["order", "product", "before"],
     "/admin/products/": ["q", "state", "before"],
-    "/admin/deliveries/": ["order", "state", "before"],
+    "/admin/deliveries/": ["order", "receiver", "state", "before"],
     "/admin/parked/": ["queue", "before"],
     "/admin/audit/": ["actor", "subject", "subject_id", "before"],
     "/admin/sales/": ["from", "to"],
@@ -41,7 +41,7 @@ PAGES = {
 
 # These, and what Flask-Admin and Flask-Login would read by themselves.
 PARAMETERS = [*{name for own in PAGES.values() for name in own} - {"url"}, *("page", "page_size", "sort", "desc", "search")]
-PARAMETERS += ["flt0_0", "next", "modal", "rowid"]
+PARAMETERS += ["flt0_0", "next", "modal", "rowid", "endpoint"]
 
 
 @pytest.mark.parametrize("word", WORDS, ids=lambda word: ascii(word)[:20])

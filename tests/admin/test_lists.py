@@ -18,6 +18,7 @@ def many(visit: Visit) -> Visitor:
     """Return a viewer of 120 orders, order 7 of which has a reference and order 8 failed."""
     sql("INSERT INTO orders (client_id, currency, rescue_at) SELECT 1, 'USD', now() FROM generate_series(1, 120)")
     sql("UPDATE orders SET reference = 'PO_7%%x' WHERE id = 7")
+    sql("UPDATE orders SET created_at = '2026-03-28T12:00:00Z' WHERE id < 9")
     sql("UPDATE orders SET created_at = '2026-03-29T23:30:00Z' WHERE id = 9")
     return visit("viewer")
 
@@ -60,8 +61,11 @@ def test_every_order_is_on_exactly_one_page_there_and_back(many: Visitor) -> Non
         ("q=7777", []),
         ("status=confirmed", []),
         ("since=2026-03-29&until=2026-03-29", [9]),
-        ("until=2026-03-28", []),
-        ("since=2026-03-30&q=7", [7]),
+        ("until=2026-03-27", []),
+        ("until=2026-03-28", [8, 7, 6, 5, 4, 3, 2, 1]),
+        ("since=2026-03-30&after=117", [120, 119, 118]),
+        ("since=2026-03-28&q=7", [7]),
+        ("since=2026-03-30&q=7", []),
         ("before=3", [2, 1]),
         ("after=118", [120, 119]),
         ("after=120", []),
@@ -116,7 +120,7 @@ def test_an_orders_page_shows_all_that_belongs_to_it(visit: Visit, rows: Rows) -
     """Lines, events, movements, deliveries, attempts, claim."""
     page = visit("viewer").get(f"/admin/orders/details/?id={rows.confirmed}").text
     task = one("SELECT task_id FROM orders WHERE id = %(id)s", id=rows.confirmed)
-    for words in (task, "5.00 USD", "order.placed", "order.confirmed", "sale", "exhausted", "Lease until", "Rescue at", "2.50"):
+    for words in (task, "5.00 USD", "Placed", "Confirmed", "Taken from stock", "exhausted", "Lease until", "Rescue at", "2.50"):
         assert str(words) in page, words
     assert page.count("&lt;script&gt;") >= 3
     assert SCRIPT not in page
@@ -131,6 +135,52 @@ def test_buttons_are_offered_where_they_can_work(visit: Visit, rows: Rows) -> No
         (True, False),
         (False, True),
     ]
+
+
+def test_what_no_index_finds_is_looked_for_so_many_rows_at_a_time(many: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A page without a find says how far it looked, and Older looks on until the end; Newer leads back."""
+    monkeypatch.setattr(queries, "SCANNED", 50)
+    page = many.get("/admin/orders/?q=O_7").text
+    assert (listed(page), "as far as number 71" in page) == ([], True)
+    page = many.client.get(links(page)["Older"]).text
+    assert (listed(page), "as far as number 21" in page) == ([], True)
+    page = many.client.get(links(page)["Older"]).text
+    assert (listed(page), "Searched" in page, "Older" in links(page)) == ([7], False, False)
+    page = many.client.get(links(page)["Newer"]).text
+    assert (listed(page), "as far as number 57" in page) == ([], True)
+    assert "after=57" in links(page)["Newer"]
+
+
+def test_a_search_names_an_order_however_old_it_is(many: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By its number or its whole reference, of whichever client; others whose references only contain it are left out."""
+    monkeypatch.setattr(queries, "SCANNED", 2)
+    sql("INSERT INTO api_clients (id, name) VALUES (7, 'other')")
+    sql("UPDATE orders SET reference = 'PO-1', client_id = 7 WHERE id = 3")
+    sql("UPDATE orders SET reference = 'PO-1' WHERE id = 5")
+    sql("UPDATE orders SET reference = 'PO-1000' WHERE id = 120")
+    for query, found in (
+        ("q=4", [4]),
+        ("q=PO-1", [5, 3]),
+        ("q=PO-1&before=5", [3]),
+        ("q=PO-1&status=failed", []),
+        ("q=PO-", [120]),
+    ):
+        assert listed(many.client.get(f"/admin/orders/?{query}").text) == found, query
+
+
+def test_the_lines_of_a_product_are_on_exactly_one_page_each(many: Visitor) -> None:
+    """They are gone through by their orders, whatever the order of the lines."""
+    sql("INSERT INTO products (name, price) VALUES ('Lamp', 1), ('Chair', 1)")
+    lines = "INSERT INTO order_items (order_id, product_id, quantity, unit_price)"
+    sql(f"{lines} SELECT n, 1, 1, 1 FROM generate_series(120, 1, -1) AS n")
+    sql(f"{lines} SELECT n, 2, 1, 1 FROM generate_series(1, 120) AS n")
+    page, seen = many.get("/admin/items/?product=1").text, []
+    while True:
+        seen += listed(page)
+        if "Older" not in links(page):
+            break
+        page = many.client.get(links(page)["Older"]).text
+    assert seen == list(range(120, 0, -1))
 
 
 def test_a_page_costs_no_count_and_no_sort(many: Visitor) -> None:

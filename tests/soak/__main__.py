@@ -11,6 +11,7 @@ from tests.soak.kills import soak
 from tests.soak.memory import memory
 from tests.soak.million import million
 from tests.soak.outages import database, outage, wiped
+from tests.soak.panel import panel
 
 RATE = click.option("--rate", type=float, default=15, show_default=True, help="Orders per second.")
 SEED = click.option("--seed", type=int, default=1, show_default=True, help="Repeats the orders and the schedule of faults.")
@@ -108,6 +109,14 @@ def hanging_(seconds: float, rounds: int, rate: float) -> None:
 def returned_(seconds: float, webhooks: int, rounds: int, rate: float) -> None:
     """Measure what a receiver that is back and gets all that it missed costs new orders."""
     sys.exit(not returned(seconds, rounds, rate, webhooks))
+
+
+@main.command("panel")
+@click.option("--orders", type=int, default=1_000_000, show_default=True)
+@click.option("--times", type=int, default=40, show_default=True, help="How often each page is asked for.")
+def panel_(orders: int, times: int) -> None:
+    """Time every page of the panel on a large database."""
+    sys.exit(not panel(orders, times))
 
 
 main()

@@ -9,6 +9,7 @@ import click
 from orderapp import create_app
 from orderapp.database import db
 from orderapp.orders.processing import process_orders
+from tests.journeys.world import World
 from tests.soak.account import audit
 from tests.soak.load import Answers
 from tests.soak.planting import plant
@@ -57,18 +58,24 @@ SELECT setval(pg_get_serial_sequence('orders', 'id'), {last}),
 def million(count: int) -> bool:
     """Build so many orders, audit all, settle some more, audit what changed; returns whether that is quick enough."""
     with a_shop() as shop:
-        products = [shop.world.product(count) for _ in range(20)]
-        shop.world.rows("SET statement_timeout = 0")
-        for low in range(1, count + 1, AT_ONCE):
-            shop.world.rows(_BUILD.format(low=low, high=min(low + AT_ONCE - 1, count), last=count))
-            click.echo(f"{min(low + AT_ONCE - 1, count)} orders are there")
-        shop.world.rows(_FINISH.format(last=count))
-        shop.world.rows("VACUUM ANALYZE")
+        products = build(shop.world, count)
         full = _timed(shop, "--full")
         nothing = _timed(shop)
         _settle(plant(shop.world, products, CHANGED))
         changed = _timed(shop)
     return full["consistent"] and changed["consistent"] and max(nothing["seconds"], changed["seconds"]) < MOST
+
+
+def build(world: World, count: int) -> list[int]:
+    """Write so many confirmed orders with all that belongs to them, a second apart; returns the ids of their products."""
+    products = [world.product(count) for _ in range(20)]
+    world.rows("SET statement_timeout = 0")
+    for low in range(1, count + 1, AT_ONCE):
+        world.rows(_BUILD.format(low=low, high=min(low + AT_ONCE - 1, count), last=count))
+        click.echo(f"{min(low + AT_ONCE - 1, count)} orders are there")
+    world.rows(_FINISH.format(last=count))
+    world.rows("VACUUM ANALYZE")
+    return products
 
 
 def _settle(answers: Answers) -> None:
