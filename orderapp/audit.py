@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, DateTime, Identity, Index, Text, text
+from sqlalchemy import BigInteger, Connection, DateTime, Identity, Index, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column
 
 from orderapp.database import Base
 
@@ -48,7 +48,7 @@ class Change:
     reason: str | None = None
 
 
-def record(session: Session, change: Change) -> None:
+def record(session: Connection, change: Change) -> None:
     """Write the change down, in the caller's transaction."""
     values = {
         "actor": change.actor,

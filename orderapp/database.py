@@ -1,5 +1,7 @@
 """The one way to the database: ``reading()`` for queries, ``writing()`` for acts.
 
+Both give a session of PostgreSQL, which SQLAlchemy calls a connection; its ORM's Session on top cost every statement a third
+more and did nothing for us, as all our statements are SQL.
 ``writing()`` may be called from acts only (files ending in -ing); a house test holds that.
 """
 
@@ -9,17 +11,18 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Any, TypeVar
 
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import event
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.orm import DeclarativeBase
 
 from config import ROOT
 from orderapp import failpoints
@@ -59,9 +62,12 @@ class Base(DeclarativeBase):
 db = SQLAlchemy(model_class=Base)
 migrate = Migrate()
 
+# The transaction of the act that runs in this thread.
+_act: ContextVar[Connection | None] = ContextVar("act", default=None)
 
-class UncommittedChangesError(RuntimeError):
-    """An act was called while the session held changes, or inside another act."""
+
+class NestedActError(RuntimeError):
+    """An act or a read was begun inside an act."""
 
 
 def init_app(app: Flask, url: str, pool_size: int) -> None:
@@ -106,30 +112,28 @@ def forget_connections() -> None:
 
 
 @contextmanager
-def writing() -> Iterator[Session]:
+def writing() -> Iterator[Connection]:
     """Open the one transaction of an act: commits at the end, rolls back when the block raises.
 
-    Raises UncommittedChangesError inside another act or with unsaved objects: their fate would be nobody's decision.
+    Raises NestedActError inside another act: it could not say whose transaction it is.
     """
-    session = db.session()
-    if session.info.get("act") or session.new or session.dirty or session.deleted:
-        raise UncommittedChangesError("finish the other transaction before this act begins")
-    session.rollback()  # ends a clean read, so that this transaction sees what is committed now
-    session.info["act"] = True
+    if in_act():
+        raise NestedActError("finish the other transaction before this act begins")
     act = failpoints.act_outside(frames=2)  # this generator's frame is below the act's, with contextlib's between
-    try:
-        with session.begin():
+    with db.engine.begin() as session:
+        token = _act.set(session)
+        try:
             failpoints.passing(act, "begun", partial(_cut, session))
             yield session
             failpoints.passing(act, "before_commit", partial(_cut, session))
-    finally:
-        session.info.pop("act", None)
+        finally:
+            _act.reset(token)
     failpoints.passing(act, "after_commit", _lose_answer)
 
 
-def _cut(session: Session) -> None:
+def _cut(session: Connection) -> None:
     """Break the connection under the transaction: the server never hears of a commit."""
-    connection: Any = session.connection().connection.dbapi_connection
+    connection: Any = session.connection.dbapi_connection
     with socket.socket(fileno=os.dup(connection.fileno())) as wire:
         wire.shutdown(socket.SHUT_RDWR)
 
@@ -140,25 +144,22 @@ def _lose_answer() -> None:
 
 
 @contextmanager
-def reading() -> Iterator[Session]:
-    """Open a read: ends without a trace, whatever happened in it."""
-    session = db.session()
-    if session.info.get("act"):
-        raise UncommittedChangesError("a query inside an act joins its session instead")
-    try:
+def reading() -> Iterator[Connection]:
+    """Open a read: ends without a trace, whatever happened in it. Raises NestedActError inside an act."""
+    if in_act():
+        raise NestedActError("a query inside an act joins its transaction instead")
+    with db.engine.connect() as session:
         yield session
-    finally:
-        session.rollback()
 
 
-def in_act(session: Session) -> bool:
-    """Tell whether this session is inside ``writing()``."""
-    return bool(session.info.get("act"))
+def in_act() -> bool:
+    """Tell whether this is inside ``writing()``."""
+    return _act.get() is not None
 
 
-def current_session() -> Session:
-    """Return the session of the act that runs now, for things that join its transaction."""
-    return db.session()
+def current_act() -> Connection | None:
+    """Return the transaction of the act that runs now, for things that join it; None outside of any."""
+    return _act.get()
 
 
 def is_outage(error: BaseException) -> bool:

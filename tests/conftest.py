@@ -61,7 +61,6 @@ def app(settings: product_config.Settings) -> Iterator[Flask]:
     application.test_client_class, application.test_cli_runner_class = OutsideClient, OutsideRunner
     with application.app_context():
         yield application
-        orderapp.database.db.session.remove()
         orderapp.database.db.engine.dispose()
 
 

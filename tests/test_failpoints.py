@@ -140,12 +140,12 @@ def test_what_outlasts_an_outage_outlasts_a_reset(arm: Arm) -> None:
 
     def act() -> int:
         with writing() as session:
-            return int(session.connection().exec_driver_sql("SELECT 42").scalar_one())
+            return int(session.exec_driver_sql("SELECT 42").scalar_one())
 
     assert outlast(act, 5) == 42
     assert record.read_text().splitlines().count("tests.test_failpoints:act:before_commit") == 2
     with reading() as session:
-        assert session.connection().exec_driver_sql("SELECT 1").scalar_one() == 1
+        assert session.exec_driver_sql("SELECT 1").scalar_one() == 1
 
 
 @pytest.mark.parametrize("wrong", ["/tmp/record a:x", "/tmp/record a:x=explode@1", "/tmp/record a:x=kill@0", "/tmp/r a=kill@"])

@@ -85,10 +85,11 @@ def test_each_message_has_a_session_of_its_own(deliver: Deliver) -> None:
     """What one left behind, the next does not see."""
 
     def body() -> int:
-        return id(database.current_session().connection())
+        with reading() as session:
+            return id(session)
 
     with reading() as session:
-        assert deliver(body) != id(session.connection())
+        assert deliver(body) != id(session)
 
 
 @pytest.mark.parametrize("arguments", [(), (1, 2), (1, 2, 3)])

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.access import Client
 
@@ -62,7 +61,7 @@ class Credentials:
     disabled: bool
 
 
-def credentials_of(session: Session, name: str) -> Credentials | None:
+def credentials_of(session: Connection, name: str) -> Credentials | None:
     """Return what the user of this name logs in with; upper and lower case are the same."""
     row = session.execute(_BY_NAME, {"name": name}).one_or_none()
     if row is None:
@@ -71,23 +70,23 @@ def credentials_of(session: Session, name: str) -> Credentials | None:
     return Credentials(account, row.password_hash, row.disabled_at is not None)
 
 
-def active_account(session: Session, user_id: int) -> Account | None:
+def active_account(session: Connection, user_id: int) -> Account | None:
     """Return the user, unless disabled."""
     row = session.execute(_ACTIVE, {"user_id": user_id}).one_or_none()
     return Account(*row) if row else None
 
 
-def list_users(session: Session) -> list[dict[str, Any]]:
+def list_users(session: Connection) -> list[dict[str, Any]]:
     """Return all users as plain rows."""
     return [dict(row) for row in session.execute(_LIST).mappings()]
 
 
-def anybody(session: Session) -> bool:
+def anybody(session: Connection) -> bool:
     """Tell whether there is anybody who could log in."""
     return bool(session.scalar(_ANY))
 
 
-def active_key(session: Session, prefix: str) -> ActiveKey | None:
+def active_key(session: Connection, prefix: str) -> ActiveKey | None:
     """Return the key of this prefix, unless revoked."""
     row = session.execute(_KEY, {"prefix": prefix, "noted_for": NOTED_FOR}).one_or_none()
     if row is None:
@@ -96,6 +95,6 @@ def active_key(session: Session, prefix: str) -> ActiveKey | None:
     return ActiveKey(client, bytes(row.secret_hash))
 
 
-def list_keys(session: Session) -> list[dict[str, Any]]:
+def list_keys(session: Connection) -> list[dict[str, Any]]:
     """Return all keys as plain rows, the revoked ones too."""
     return [dict(row) for row in session.execute(_KEYS).mappings()]

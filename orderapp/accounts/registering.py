@@ -6,8 +6,7 @@ There is no default user and no default password.
 import re
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp import audit
 from orderapp.accounts import passwords
@@ -86,7 +85,7 @@ def enable_user(name: str, actor: str) -> None:
             _record_switch(session, actor, user, disabled=False)
 
 
-def _locked(session: Session, name: str) -> dict[str, Any]:
+def _locked(session: Connection, name: str) -> dict[str, Any]:
     row = session.execute(_LOCK, {"name": name}).mappings().one_or_none() if _NAME.match(name) else None
     if row is None:
         raise NotFoundError(f"There is no user {name}.")
@@ -101,7 +100,7 @@ def _refuse_bad_password(password: str, name: str, faults: list[tuple[str, str]]
         raise InvalidInputError(faults)
 
 
-def _record_switch(session: Session, actor: str, user: dict[str, Any], *, disabled: bool) -> None:
+def _record_switch(session: Connection, actor: str, user: dict[str, Any], *, disabled: bool) -> None:
     action = "disable" if disabled else "enable"
     before, after = {"name": user["name"], "disabled": not disabled}, {"name": user["name"], "disabled": disabled}
     audit.record(session, audit.Change(actor, action, "user", user["id"], before, after))

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 # Movements shown on a product's page, and orders looked at for them: what happened lately; the rest is one SELECT away.
 LATEST = 50
@@ -31,11 +30,11 @@ FROM order_items i JOIN products p ON p.id = i.product_id WHERE i.order_id = :or
 """)
 
 
-def movements_of_product(session: Session, product_id: int) -> Sequence[Row[Any]]:
+def movements_of_product(session: Connection, product_id: int) -> Sequence[Row[Any]]:
     """Return what a product's latest orders moved, and what was moved by hand, newest first."""
     return session.execute(_OF_PRODUCT, {"product_id": product_id, "latest": LATEST}).all()
 
 
-def lines_of_order(session: Session, order_id: int) -> Sequence[Row[Any]]:
+def lines_of_order(session: Connection, order_id: int) -> Sequence[Row[Any]]:
     """Return the lines of an order with their amounts."""
     return session.execute(_LINES, {"order_id": order_id}).all()

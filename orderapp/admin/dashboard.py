@@ -7,9 +7,8 @@ from typing import Any
 
 from flask import current_app
 from flask_admin import AdminIndexView, expose
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.orm import Session
 
 from orderapp.accounts import guard
 from orderapp.admin import figures, formats, plots, rights, tiles, yesterday
@@ -28,7 +27,7 @@ _STOPPED = "57014"
 
 _LIMIT = text("SELECT set_config('statement_timeout', :milliseconds, true)")
 
-Question = Callable[[Session], Any]
+Question = Callable[[Connection], Any]
 
 
 class DashboardView(AdminIndexView):

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 from orderapp.admin import moments
 from orderapp.queues import EVENTS, QUEUE_NAMES
@@ -133,7 +132,7 @@ class Flow:
     cut: bool
 
 
-def flow(session: Session) -> Flow:
+def flow(session: Connection) -> Flow:
     """Return the last hour's orders by minute of placing: how many have which status now, and how long settling took."""
     since = session.execute(_NOW).one().minute - timedelta(minutes=MINUTES - 1)
     low = moments.first_since(session, "orders", "created_at", since)
@@ -143,12 +142,12 @@ def flow(session: Session) -> Flow:
     return Flow(since, whole, total, cut)
 
 
-def open_orders(session: Session) -> Row[Any]:
+def open_orders(session: Connection) -> Row[Any]:
     """Return how many orders are open, how many of them a rescuer woke again, and the age of the oldest in seconds."""
     return session.execute(_OPEN, {"most": MOST_COUNTED}).one()
 
 
-def outbox(session: Session) -> dict[str, Any]:
+def outbox(session: Connection) -> dict[str, Any]:
     """Return how many messages are due, the age of the oldest in seconds, and how many are parked."""
     queues = session.execute(_OUTBOX, {"queues": [*QUEUE_NAMES, EVENTS.queue], "most": MOST_COUNTED}).all()
     ages = [row.oldest for row in queues if row.oldest is not None]
@@ -156,7 +155,7 @@ def outbox(session: Session) -> dict[str, Any]:
     return {"due": sum(row.messages for row in queues), "oldest": max(ages, default=None), "parked": parked}
 
 
-def webhooks(session: Session) -> dict[str, Any]:
+def webhooks(session: Connection) -> dict[str, Any]:
     """Return the last hour's attempts and how many succeeded, what is on its way, and what a day has given up."""
     now = session.execute(_NOW).one().now
     since = now - timedelta(minutes=MINUTES)
@@ -166,12 +165,12 @@ def webhooks(session: Session) -> dict[str, Any]:
     return {**recent._mapping, **deliveries._mapping}  # noqa: SLF001 - SQLAlchemy's public name for it
 
 
-def failures(session: Session) -> Sequence[Row[Any]]:
+def failures(session: Connection) -> Sequence[Row[Any]]:
     """Return the last day's failed orders by cause and currency: how many, and what they would have come to."""
     since = session.execute(_NOW).one().now - FAILED_SINCE
     return session.execute(_FAILED, {"since": since, "most": MOST_FAILED}).all()
 
 
-def low_stock(session: Session) -> Sequence[Row[Any]]:
+def low_stock(session: Connection) -> Sequence[Row[Any]]:
     """Return the products with LOW units or less among those that were ordered lately, shortest first."""
     return session.execute(_SHORT, {"most": MOST_LINES, "low": LOW, "shown": MOST_LOW}).all()

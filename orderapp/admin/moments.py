@@ -2,8 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # Rows get their id before their time, and a webhook's attempt is written up to 20 s after it began: so far may a row's time
 # lie from those of its neighbours.
@@ -24,16 +23,16 @@ SELECT high FROM halves WHERE low >= high
 """
 
 
-def first_since(session: Session, table: str, column: str, moment: datetime) -> int:
+def first_since(session: Connection, table: str, column: str, moment: datetime) -> int:
     """Return an id that no row of this moment or later is below, and few earlier rows are above."""
     return _halved(session, table, column, moment - DISORDER)
 
 
-def end_before(session: Session, table: str, column: str, moment: datetime) -> int:
+def end_before(session: Connection, table: str, column: str, moment: datetime) -> int:
     """Return an id that every row before this moment is below, and few later ones."""
     return _halved(session, table, column, moment + DISORDER)
 
 
-def _halved(session: Session, table: str, column: str, moment: datetime) -> int:
+def _halved(session: Connection, table: str, column: str, moment: datetime) -> int:
     statement = text(_FIRST.format(table=table, column=column))
     return int(session.execute(statement, {"moment": moment}).scalar_one())

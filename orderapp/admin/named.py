@@ -3,8 +3,7 @@
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.admin import moments
 from orderapp.admin.filters import number_in
@@ -22,12 +21,12 @@ LIMIT :most
 """)
 
 
-def orders_named(session: Session, words: str) -> list[int]:
+def orders_named(session: Connection, words: str) -> list[int]:
     """Return the orders of this number or of exactly this reference, a page of them at the most."""
     return list(session.scalars(_NAMED, {"number": number_in(words), "words": words, "most": PAGE}))
 
 
-def ids_of_days(session: Session, since: date | None, until: date | None) -> dict[str, Any]:
+def ids_of_days(session: Connection, since: date | None, until: date | None) -> dict[str, Any]:
     """Return between which ids the orders of these days (of UTC, both included) are to be looked for."""
     ids = {}
     if since is not None:

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 # Rows of a page: two screens.
 PAGE = 50
@@ -55,7 +54,7 @@ class Page:
     searched: int | None = None
 
 
-def page_of(session: Session, listing: Listing, wanted: Mapping[str, Any], window: Window) -> Page:
+def page_of(session: Connection, listing: Listing, wanted: Mapping[str, Any], window: Window) -> Page:
     """Return one page of what is wanted; a filter that is None is not asked for, a value without a condition only bound."""
     used = {name: value for name, value in wanted.items() if value is not None}
     forward = window.after is not None
@@ -81,7 +80,7 @@ def page_of(session: Session, listing: Listing, wanted: Mapping[str, Any], windo
     return Page(rows, onward, first if window.before is not None else None, None if more else searched)
 
 
-def _end_of_search(session: Session, listing: Listing, edge: int | None, *, forward: bool) -> int | None:
+def _end_of_search(session: Connection, listing: Listing, edge: int | None, *, forward: bool) -> int | None:
     """Return the last key among the next SCANNED rows of the table; None when there are no more than these."""
     beyond, direction = (">", "ASC") if forward else ("<", "DESC")
     where = f"WHERE id {beyond} :edge" if edge is not None else ""

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 from orderapp.admin import formats
 from orderapp.orders.timeline import Entry, timeline_of
@@ -62,7 +61,7 @@ class Step:
     task_id: str | None = None
 
 
-def story_of(session: Session, order_id: int, names: Mapping[int, str], *, by_hand: bool) -> list[Step]:
+def story_of(session: Connection, order_id: int, names: Mapping[int, str], *, by_hand: bool) -> list[Step]:
     """Return all that is known of an order, oldest first; what people did by hand only for those who may read that."""
     entries = [*timeline_of(session, order_id), *_entries(session, _ENDED, order_id)]
     if by_hand:
@@ -71,7 +70,7 @@ def story_of(session: Session, order_id: int, names: Mapping[int, str], *, by_ha
     return list(_steps(sorted(entries, key=lambda entry: entry.at), names, faults))
 
 
-def messages_about(session: Session, order_id: int) -> Sequence[Row[Any]]:
+def messages_about(session: Connection, order_id: int) -> Sequence[Row[Any]]:
     """Return the messages about this order that wait in the outbox, or are parked there."""
     return session.execute(_MESSAGES, {"order_id": order_id}).all()
 
@@ -89,7 +88,7 @@ def reason_in_words(reason: Mapping[str, Any] | None, names: Mapping[int, str]) 
     return f"{cause}: {', '.join(short)}" if short else cause
 
 
-def _entries(session: Session, statement: Any, order_id: int) -> list[Entry]:
+def _entries(session: Connection, statement: Any, order_id: int) -> list[Entry]:
     return [Entry(*row) for row in session.execute(statement, {"order_id": order_id})]
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from orderapp.admin import formats
 from orderapp.reports import queries
@@ -38,7 +38,7 @@ class Comparison:
         return formats.growth(self.yesterday, self.before) if self.before else "new"
 
 
-def compared(session: Session, zone: tzinfo) -> dict[str, list[Comparison]]:
+def compared(session: Connection, zone: tzinfo) -> dict[str, list[Comparison]]:
     """Return the comparisons by currency; nothing without a summary of either day."""
     last = today(zone) - ONE_DAY
     rows = {(row["day"], row["currency"]): row for row in queries.daily_sales(session, last - ONE_DAY, last)}

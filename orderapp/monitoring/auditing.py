@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from orderapp.database import reading, writing
 from orderapp.monitoring import facts, forward, ledger, marks, queries
@@ -61,14 +61,14 @@ def audit(scope: Scope, progress: Progress = lambda _done, _all: None) -> Report
 
 
 @contextmanager
-def _snapshot() -> Iterator[Session]:
+def _snapshot() -> Iterator[Connection]:
     """Open a read in which every statement sees the same instant, and that PostgreSQL refuses to write in."""
     with reading() as session:
-        session.connection(execution_options={"isolation_level": "REPEATABLE READ", "postgresql_readonly": True})
+        session.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         yield session
 
 
-def _check_all(session: Session, findings: Findings, since: datetime | None, progress: Progress) -> int:
+def _check_all(session: Connection, findings: Findings, since: datetime | None, progress: Progress) -> int:
     last = facts.last_order(session)
     progress(0, last)
     checked = 0
@@ -79,14 +79,14 @@ def _check_all(session: Session, findings: Findings, since: datetime | None, pro
     return checked
 
 
-def _check_changed(session: Session, findings: Findings, before: Mark, since: datetime | None) -> int:
+def _check_changed(session: Connection, findings: Findings, before: Mark, since: datetime | None) -> int:
     touched = marks.touched_since(session, before)
     for start in range(0, len(touched), facts.CHUNK):
         findings.add(facts.breaches_of(session, touched[start : start + facts.CHUNK], since))
     return len(touched)
 
 
-def _notices(session: Session, scope: Scope) -> tuple[Notice, ...]:
+def _notices(session: Connection, scope: Scope) -> tuple[Notice, ...]:
     found = []
     count, ids = queries.parked(session, MOST_IDS)
     if count:

@@ -5,9 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from config import ROOT, Settings
 from orderapp.database import POOL_OVERFLOW
@@ -82,22 +81,23 @@ SELECT pg_database_size(current_database()) AS bytes,
     (SELECT setting FROM pg_settings WHERE name = 'data_directory' AND inet_server_addr() IS NULL) AS folder
 """)
 
-DatabaseCheck = Callable[[Session, Settings], Iterator[Finding]]
+DatabaseCheck = Callable[[Connection, Settings], Iterator[Finding]]
 
 
-def reachable(session: Session, _settings: Settings) -> Iterator[Finding]:
+def reachable(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that the database answers."""
     begin = time.monotonic()
-    try:
-        row = session.execute(_SERVER).one()
-    except SQLAlchemyError as error:
-        remedy = "start PostgreSQL, or mend DATABASE_URL; POSTs answer 503 and tasks wait meanwhile"
-        yield fault("database", f"not reachable: {first_line(error)}", remedy)
-        return
+    row = session.execute(_SERVER).one()
     yield ok("database", f"{row.database} as {row.role}, answers in {(time.monotonic() - begin) * 1000:.0f} ms")
 
 
-def server(session: Session, _settings: Settings) -> Iterator[Finding]:
+def unreachable(error: SQLAlchemyError) -> Finding:
+    """Word that there is no connection to be had."""
+    remedy = "start PostgreSQL, or mend DATABASE_URL; POSTs answer 503 and tasks wait meanwhile"
+    return fault("database", f"not reachable: {first_line(error)}", remedy)
+
+
+def server(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that the server is new enough and takes writes."""
     row = session.execute(_SERVER).one()
     if row.number < OLDEST_NUMBER:
@@ -108,7 +108,7 @@ def server(session: Session, _settings: Settings) -> Iterator[Finding]:
         yield ok("PostgreSQL", row.version)
 
 
-def migration(session: Session, _settings: Settings) -> Iterator[Finding]:
+def migration(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that the tables are as this code knows them."""
     found, newest = queries.revision(session), queries.newest_migration()
     known = {script.revision for script in ScriptDirectory(str(ROOT / "migrations")).walk_revisions()}
@@ -120,7 +120,7 @@ def migration(session: Session, _settings: Settings) -> Iterator[Finding]:
         yield warning("migration", f"at {found}, newer than this code's {newest}", "deploy the version that brought it")
 
 
-def clock(session: Session, _settings: Settings) -> Iterator[Finding]:
+def clock(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Compare the database's clock with this machine's."""
     session.scalar(_CLOCK)  # so that the question itself, and not the connection, is timed
     before = time.time()
@@ -134,7 +134,7 @@ def clock(session: Session, _settings: Settings) -> Iterator[Finding]:
         yield warning("clock", words, remedy) if abs(skew) >= SOME_SKEW else ok("clock", words)
 
 
-def timeouts(session: Session, _settings: Settings) -> Iterator[Finding]:
+def timeouts(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that the limits which the first migration gave to the role hold in this session."""
     row = session.execute(_SERVER).one()
     for name, milliseconds in session.execute(_TIMEOUTS):
@@ -150,7 +150,7 @@ def timeouts(session: Session, _settings: Settings) -> Iterator[Finding]:
             yield ok(name, words)
 
 
-def connections(session: Session, settings: Settings) -> Iterator[Finding]:
+def connections(session: Connection, settings: Settings) -> Iterator[Finding]:
     """Check that the pools fit into what the server, the role and the database allow."""
     row = session.execute(_CONNECTIONS).one()
     web = settings.web_workers * (settings.web_threads + POOL_OVERFLOW)
@@ -166,7 +166,7 @@ def connections(session: Session, settings: Settings) -> Iterator[Finding]:
         yield ok("connections", words)
 
 
-def autovacuum(session: Session, _settings: Settings) -> Iterator[Finding]:
+def autovacuum(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that what is deleted all day is swept all day."""
     if not session.scalar(_AUTOVACUUM):
         yield fault("autovacuum", "switched off for the whole server", "set autovacuum and track_counts on in postgresql.conf")
@@ -190,14 +190,14 @@ def autovacuum(session: Session, _settings: Settings) -> Iterator[Finding]:
         )
 
 
-def _what_holds(session: Session) -> str:
+def _what_holds(session: Connection) -> str:
     oldest = session.execute(_OLDEST_SNAPSHOT).one_or_none()
     if oldest is not None and oldest.seconds > LONG_TRANSACTION:
         return f"end the old transaction of process {oldest.pid}, then VACUUM the table"
     return "VACUUM the table; if it comes again, raise autovacuum_vacuum_cost_limit"
 
 
-def disk(session: Session, _settings: Settings) -> Iterator[Finding]:
+def disk(session: Connection, _settings: Settings) -> Iterator[Finding]:
     """Check that there is room for data and log; seen from here only where the server is on this machine."""
     row = session.execute(_SIZE).one()
     words = f"the database takes {_size(row.bytes)}"

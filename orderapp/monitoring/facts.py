@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.monitoring.invariants import ORDERS
 
@@ -75,12 +74,12 @@ _LAST = text("SELECT coalesce(max(id), 0) FROM orders")
 Breach = tuple[str, int]
 
 
-def last_order(session: Session) -> int:
+def last_order(session: Connection) -> int:
     """Return the highest order id."""
     return int(session.execute(_LAST).scalar_one())
 
 
-def chunks(session: Session) -> Iterator[tuple[int, int, int]]:
+def chunks(session: Connection) -> Iterator[tuple[int, int, int]]:
     """Yield (lowest id, highest id, orders) of all orders, chunk by chunk."""
     after = 0
     while (row := session.execute(_NEXT, {"after": after, "chunk": CHUNK}).one()).orders:
@@ -88,17 +87,17 @@ def chunks(session: Session) -> Iterator[tuple[int, int, int]]:
         after = row.high
 
 
-def breaches_in_range(session: Session, low: int, high: int, webhooks_since: datetime | None) -> Iterator[Breach]:
+def breaches_in_range(session: Connection, low: int, high: int, webhooks_since: datetime | None) -> Iterator[Breach]:
     """Yield (invariant, order id) for each invariant that an order from ``low`` to ``high`` breaks."""
     yield from _breaches(session, _OF_RANGE, {"low": low, "high": high}, webhooks_since)
 
 
-def breaches_of(session: Session, order_ids: Sequence[int], webhooks_since: datetime | None) -> Iterator[Breach]:
+def breaches_of(session: Connection, order_ids: Sequence[int], webhooks_since: datetime | None) -> Iterator[Breach]:
     """Yield (invariant, order id) for each invariant that one of these orders breaks."""
     yield from _breaches(session, _OF_LIST, {"ids": list(order_ids)}, webhooks_since)
 
 
-def _breaches(session: Session, statement: object, scope: dict[str, object], since: datetime | None) -> Iterator[Breach]:
+def _breaches(session: Connection, statement: object, scope: dict[str, object], since: datetime | None) -> Iterator[Breach]:
     # Nothing is due to happen after infinity: without an endpoint no delivery is missing.
     values = {**scope, "since": since.isoformat() if since else "infinity"}
     for row in session.execute(statement, values):  # type: ignore[call-overload]

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from datetime import timedelta
 
-from sqlalchemy import TextClause, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, TextClause, text
 
 from orderapp.monitoring.facts import Breach
 from orderapp.monitoring.invariants import DELIVERY_NO_WAY_FORWARD, DELIVERY_STUCK, NO_WAY_FORWARD, STUCK
@@ -48,7 +47,7 @@ _QUERIES: tuple[tuple[str, TextClause, dict[str, object]], ...] = (
 )
 
 
-def breaches(session: Session, overdue: timedelta) -> Iterator[Breach]:
+def breaches(session: Connection, overdue: timedelta) -> Iterator[Breach]:
     """Yield (invariant, id) for each open order and delivery that will not move on, or is late by more than ``overdue``."""
     for name, statement, values in _QUERIES:
         for open_id in session.scalars(statement, {"overdue": overdue, **values} if "overdue" in statement.text else values):

@@ -4,8 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # Movements per statement: half a second each, far from the limit of 30 s however long the ledger is.
 CHUNK = 500_000
@@ -32,7 +31,7 @@ class Ledger:
     changed: Mapping[int, int]
 
 
-def check_ledger(session: Session, since: int, until: int, *, everything: bool) -> Ledger:
+def check_ledger(session: Connection, since: int, until: int, *, everything: bool) -> Ledger:
     """Compare stock and ledger; ``since`` and ``until`` are the movement ids of the last clean audit's mark and this one's.
 
     A product that looks wrong beside the stored balances is judged by its whole ledger: a balance is only a shortcut.
@@ -47,7 +46,7 @@ def check_ledger(session: Session, since: int, until: int, *, everything: bool) 
     return Ledger(tuple(wrong), changed)
 
 
-def _compared(session: Session, start: Mapping[int, int], since: int, until: int) -> tuple[list[int], Counter[int]]:
+def _compared(session: Connection, start: Mapping[int, int], since: int, until: int) -> tuple[list[int], Counter[int]]:
     newest: int = session.execute(_NEWEST).scalar_one()
     balances = _summed(session, Counter(start), since, until - 1)
     units = _summed(session, Counter(balances), max(since, until), newest)
@@ -55,7 +54,7 @@ def _compared(session: Session, start: Mapping[int, int], since: int, until: int
     return wrong, balances
 
 
-def _summed(session: Session, sums: Counter[int], first: int, last: int) -> Counter[int]:
+def _summed(session: Connection, sums: Counter[int], first: int, last: int) -> Counter[int]:
     low: int | None = session.scalar(_FIRST, {"low": first})
     while low is not None and low <= last:
         for row in session.execute(_SUMS, {"low": low, "high": min(low + CHUNK - 1, last)}):
@@ -64,5 +63,5 @@ def _summed(session: Session, sums: Counter[int], first: int, last: int) -> Coun
     return sums
 
 
-def _stock(session: Session) -> Iterator[tuple[int, int]]:
+def _stock(session: Connection) -> Iterator[tuple[int, int]]:
     yield from ((row.id, row.stock) for row in session.execute(_STOCK))

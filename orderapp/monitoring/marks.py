@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # PostgreSQL ends a statement of ours after 30 s and an idle transaction too, and no act has twenty statements.
 MARGIN = timedelta(minutes=10)
@@ -95,13 +94,13 @@ class CleanRun:
 NOTHING = Mark(None, datetime.min.replace(tzinfo=UTC), 0, 0, 0, UUID(int=0), None)
 
 
-def last_mark(session: Session) -> Mark:
+def last_mark(session: Connection) -> Mark:
     """Return the mark of the last clean run; NOTHING when there was none."""
     row = session.execute(_LAST).one_or_none()
     return Mark(*row) if row else NOTHING
 
 
-def next_mark(session: Session, webhooks_since: datetime | None) -> Mark:
+def next_mark(session: Connection, webhooks_since: datetime | None) -> Mark:
     """Return where the next audit may begin when this snapshot proves clean."""
     now: datetime = session.execute(_NOW).scalar_one()
     ids = session.execute(_NEXT, {"before": now - MARGIN}).one()
@@ -109,13 +108,13 @@ def next_mark(session: Session, webhooks_since: datetime | None) -> Mark:
     return Mark(None, now, ids.order_id, ids.movement_id, ids.attempt_id, event_id, webhooks_since)
 
 
-def touched_since(session: Session, mark: Mark) -> list[int]:
+def touched_since(session: Connection, mark: Mark) -> list[int]:
     """Return the orders that something happened to since the mark, in id order."""
     values = {"order_id": mark.order_id, "movement_id": mark.movement_id, "attempt_id": mark.attempt_id}
     return list(session.scalars(_TOUCHED, {**values, "event_id": mark.event_id}))
 
 
-def webhooks_since(session: Session, mark: Mark) -> datetime | None:
+def webhooks_since(session: Connection, mark: Mark) -> datetime | None:
     """Return from when on the built-in endpoint hears of every outcome: as the last clean run knew it, else since the first.
 
     A run without an endpoint knows none: outcomes until the next first delivery were nobody's to hear.
@@ -126,13 +125,13 @@ def webhooks_since(session: Session, mark: Mark) -> datetime | None:
     return first
 
 
-def told_since(session: Session, since: datetime | None) -> datetime | None:
+def told_since(session: Connection, since: datetime | None) -> datetime | None:
     """Return from when on a missing delivery is a violation: not before the built-in endpoint was last enabled."""
     enabled: datetime | None = session.scalar(_ENABLED)
     return max(since, enabled) if since and enabled else None
 
 
-def record(session: Session, before: Mark, run: CleanRun) -> bool:
+def record(session: Connection, before: Mark, run: CleanRun) -> bool:
     """Write the mark down unless another audit has moved it since ``before``; returns whether."""
     session.execute(_ALONE)
     if session.scalar(_NEWEST) != before.run:

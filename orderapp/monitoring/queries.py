@@ -6,9 +6,8 @@ from functools import cache
 from typing import Any
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from config import ROOT
 from orderapp.database import is_outage
@@ -42,13 +41,13 @@ def newest_migration() -> str:
     return ScriptDirectory(str(ROOT / "migrations")).get_current_head() or ""
 
 
-def revision(session: Session) -> str | None:
+def revision(session: Connection) -> str | None:
     """Return the revision of the tables; None when there are none."""
     found: str | None = session.scalar(_REVISION) if session.scalar(_VERSIONED) else None
     return found
 
 
-def database_state(session: Session) -> DatabaseState:
+def database_state(session: Connection) -> DatabaseState:
     """Return whether the database serves this code."""
     began = time.perf_counter()
     try:
@@ -65,12 +64,12 @@ def _since(began: float) -> float:
     return round((time.perf_counter() - began) * 1000, 1)
 
 
-def parked(session: Session, most: int) -> tuple[int, list[int]]:
+def parked(session: Connection, most: int) -> tuple[int, list[int]]:
     """Return how many outbox rows are parked, and the first ids."""
     row: Any = session.execute(_PARKED, {"most": most}).one()
     return row.count, row.ids or []
 
 
-def nobody_was_told(session: Session) -> bool:
+def nobody_was_told(session: Connection) -> bool:
     """Tell whether orders were settled and not one of them has a webhook delivery."""
     return bool(session.scalar(_NOBODY_TOLD))

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 import config
-from orderapp.database import reading
+from orderapp.database import is_outage, reading
 from orderapp.monitoring import broker_checks, database_checks
 from orderapp.monitoring.checkup import Finding, ok, one_by_one, together, warning
 from orderapp.monitoring.database_checks import DatabaseCheck
@@ -38,8 +38,13 @@ def _is_well(findings: Sequence[Finding]) -> bool:
 
 
 def _asked(check: DatabaseCheck, settings: config.Settings) -> Iterator[Finding]:
-    with reading() as session:
-        yield from check(session, settings)
+    try:
+        with reading() as session:
+            yield from check(session, settings)
+    except SQLAlchemyError as error:
+        if not is_outage(error):
+            raise
+        yield database_checks.unreachable(error)
 
 
 def secrets(settings: config.Settings) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import is_draining
 from orderapp import exposition
@@ -23,8 +24,11 @@ def ready() -> ResponseReturnValue:
     """Answer 200 when orders can be taken, and how fast the database answers; else 503 with what is missing."""
     if is_draining(current_app.extensions["settings"].port):
         return problem(503, "Service Unavailable", "draining: `flask health drain` was called here")
-    with reading() as session:
-        state = queries.database_state(session)
+    try:
+        with reading() as session:
+            state = queries.database_state(session)
+    except SQLAlchemyError:  # the answer's reader sees it: no connection is to be had
+        return problem(503, "Service Unavailable", "database: unreachable")
     if state.fault:
         return problem(503, "Service Unavailable", state.fault)
     return jsonify(status="ready", database_ms=state.milliseconds, migration=state.migration)

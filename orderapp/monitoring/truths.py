@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, TextClause, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, TextClause, text
 
 from orderapp.monitoring.marks import TIME_SHIFT
 from orderapp.queues import EVENTS, QUEUE_NAMES
@@ -126,7 +125,7 @@ class Truths:
     capacity: Row[Any]
 
 
-def look(session: Session) -> Truths:
+def look(session: Connection) -> Truths:
     """Return what is true now. Raises SQLAlchemyError when the database cannot say so within seconds."""
     session.execute(_LIMIT)
     since = _first_id(session.execute(_NOW).scalar_one() - WINDOW)
@@ -145,7 +144,7 @@ def look(session: Session) -> Truths:
     )
 
 
-def _numbers(session: Session, statement: TextClause, values: Mapping[str, Any]) -> Mapping[str, int]:
+def _numbers(session: Connection, statement: TextClause, values: Mapping[str, Any]) -> Mapping[str, int]:
     return dict(session.execute(statement, values).mappings().one())
 
 

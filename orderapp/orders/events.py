@@ -10,8 +10,7 @@ from uuid import UUID
 
 import orjson
 from flask import Flask, current_app
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
 PLACED = "order.placed"
@@ -42,7 +41,7 @@ class OrderEvent:
     data: dict[str, Any]
 
 
-Listener = Callable[[Session, Sequence[OrderEvent]], None]
+Listener = Callable[[Connection, Sequence[OrderEvent]], None]
 
 
 def new_event(order_id: int, sequence: int, kind: str, data: dict[str, Any]) -> OrderEvent:
@@ -55,7 +54,7 @@ def subscribe(app: Flask, listener: Listener) -> None:
     app.extensions.setdefault("order_event_listeners", []).append(listener)
 
 
-def record(session: Session, events: Sequence[OrderEvent]) -> None:
+def record(session: Connection, events: Sequence[OrderEvent]) -> None:
     """Append the events and tell the listeners; what these raise undoes the transaction."""
     if not events:
         return
@@ -72,7 +71,7 @@ def record(session: Session, events: Sequence[OrderEvent]) -> None:
     tell(session, events)
 
 
-def tell(session: Session, events: Sequence[OrderEvent]) -> None:
+def tell(session: Connection, events: Sequence[OrderEvent]) -> None:
     """Tell the listeners of events that were recorded in this transaction; what these raise undoes it."""
     for listener in current_app.extensions.get("order_event_listeners", ()):
         listener(session, events)

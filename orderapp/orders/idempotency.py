@@ -8,9 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import orjson
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from orderapp.orders.lines import Line
 
@@ -59,7 +58,7 @@ def fingerprint(lines: Sequence[Line], reference: str | None) -> bytes:
     return hashlib.sha256(orjson.dumps([asked, reference])).digest()
 
 
-def keep(session: Session, key: Key, answer: Answer) -> None:
+def keep(session: Connection, key: Key, answer: Answer) -> None:
     """Store the answer in the transaction of its order. Raises KeyTakenError; that transaction must then be undone."""
     values = {
         "client_id": key.client_id,
@@ -79,7 +78,7 @@ def keep(session: Session, key: Key, answer: Answer) -> None:
         raise KeyTakenError
 
 
-def find(session: Session, key: Key) -> tuple[bytes, Answer] | None:
+def find(session: Connection, key: Key) -> tuple[bytes, Answer] | None:
     """Return what is stored under the key: the fingerprint of its order, and the answer."""
     row = session.execute(_FIND, {"client_id": key.client_id, "key": key.key}).one_or_none()
     return (bytes(row.fingerprint), Answer(row.order_id, bytes(row.response), replayed=True)) if row else None

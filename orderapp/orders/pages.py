@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # Rows that one page looks at: about 40 ms at the most; a product that is in one order of a hundred still fills a page.
 SCANNED = 10_000
@@ -65,7 +64,7 @@ class Page:
     end: tuple[str, int] | None
 
 
-def find(session: Session, wanted: Wanted) -> Page:
+def find(session: Connection, wanted: Wanted) -> Page:
     """Return the page. One statement, or two when a product is asked for, and one more when the page is not full."""
     these = _few_orders(session, wanted.product) if wanted.product is not None else None
     indexed = _BY_INDEX | (_REFERENCE if wanted.reference is not None else _STATUS)
@@ -87,7 +86,7 @@ def find(session: Session, wanted: Wanted) -> Page:
     return Page([row.id for row in page], (end.created_at.isoformat(), end.id) if end else None)
 
 
-def _few_orders(session: Session, product: int) -> list[int] | None:
+def _few_orders(session: Connection, product: int) -> list[int] | None:
     found = list(session.scalars(_FEW, {"product": product, "limit": FEW + 1}))
     return found if len(found) <= FEW else None
 

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
 from orderapp.database import reading, writing
@@ -102,7 +101,7 @@ def place_order_once(
     return _stored(key)
 
 
-def _place(session: Session, wanted: _Wanted, key: Key | None = None) -> OrderView:
+def _place(session: Connection, wanted: _Wanted, key: Key | None = None) -> OrderView:
     merged, event_id = merge(wanted.lines), uuid7()
     values = {
         "client_id": wanted.client_id,
@@ -134,7 +133,7 @@ def _stored(key: Key) -> Answer:
     return answer
 
 
-def _unknown_products(session: Session, lines: Sequence[Line]) -> list[tuple[str, str]]:
+def _unknown_products(session: Connection, lines: Sequence[Line]) -> list[tuple[str, str]]:
     """Return a fault per line whose product cannot be ordered; asked only after the order was refused."""
     known = known_products(session, [line.product_id for line in lines])
     faults = [

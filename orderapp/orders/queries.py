@@ -7,8 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.errors import ConflictError
 from orderapp.orders.events import PLACED, REOPENED
@@ -139,13 +138,13 @@ def view_of(rows: Sequence[Any]) -> OrderView:
     )
 
 
-def get_order(session: Session, order_id: int, client_id: int | None = None) -> OrderView | None:
+def get_order(session: Connection, order_id: int, client_id: int | None = None) -> OrderView | None:
     """Return the order, if this client owns it; client None is the operator, who sees all."""
     rows = session.execute(_ORDER, {"order_id": order_id, "client_id": client_id}).all()
     return view_of(rows) if rows else None
 
 
-def get_orders(session: Session, order_ids: Sequence[int]) -> list[OrderView]:
+def get_orders(session: Connection, order_ids: Sequence[int]) -> list[OrderView]:
     """Return these orders, in this order."""
     rows: dict[int, list[Any]] = {order_id: [] for order_id in order_ids}
     for row in session.execute(_ORDERS, {"ids": list(order_ids)}):
@@ -153,12 +152,12 @@ def get_orders(session: Session, order_ids: Sequence[int]) -> list[OrderView]:
     return [view_of(lines) for lines in rows.values()]
 
 
-def belongs(session: Session, order_id: int, client_id: int) -> bool:
+def belongs(session: Connection, order_id: int, client_id: int) -> bool:
     """Tell whether there is such an order, and this client owns it."""
     return bool(session.scalar(_BELONGS, {"order_id": order_id, "client_id": client_id}))
 
 
-def event_snapshots(session: Session, event_ids: Sequence[UUID]) -> dict[UUID, EventSnapshot]:
+def event_snapshots(session: Connection, event_ids: Sequence[UUID]) -> dict[UUID, EventSnapshot]:
     """Return the events, each with its order as of that event."""
     events = session.execute(_EVENTS, {"event_ids": [str(event_id) for event_id in event_ids]}).all()
     orders = {order.id: order for order in get_orders(session, list({event.order_id for event in events}))}
@@ -177,12 +176,12 @@ def _snapshot(event: Any, order: OrderView) -> EventSnapshot:
     return EventSnapshot(event.id, event.type, event.sequence, event.occurred_at, order)
 
 
-def any_unplaced(session: Session) -> bool:
+def any_unplaced(session: Connection) -> bool:
     """Tell whether there are events without a place in the feed."""
     return session.scalar(_AN_UNPLACED) is not None
 
 
-def feed_page(session: Session, client_id: int, after: int, limit: int) -> FeedPage:
+def feed_page(session: Connection, client_id: int, after: int, limit: int) -> FeedPage:
     """Return the client's events behind this place. Raises ConflictError for a place that does not exist yet."""
     last: int = session.execute(_LAST_PLACE).scalar_one()
     if after > last:
@@ -196,7 +195,7 @@ def feed_page(session: Session, client_id: int, after: int, limit: int) -> FeedP
     return FeedPage(page, end, more=end < last)
 
 
-def processing_of(session: Session, order_id: int) -> dict[str, Any]:
+def processing_of(session: Connection, order_id: int) -> dict[str, Any]:
     """Return what the operator sees beside the order: its claim, its way forward, its events."""
     claim = dict(session.execute(_PROGRESS, {"order_id": order_id}).mappings().one())
     return claim | {"events": [dict(row) for row in session.execute(_HISTORY, {"order_id": order_id}).mappings()]}

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 _LAST = text("SELECT coalesce(max(id), 0) FROM orders")
 
@@ -61,18 +60,18 @@ class Outcome:
     p99_ms: float | None
 
 
-def last_order(session: Session) -> int:
+def last_order(session: Connection) -> int:
     """Return the highest order id there is."""
     return int(session.execute(_LAST).scalar_one())
 
 
-def reached(session: Session, after: int, products: Sequence[int]) -> tuple[int, int]:
+def reached(session: Connection, after: int, products: Sequence[int]) -> tuple[int, int]:
     """Return how many orders for these products, placed after that one, are final, and how many are not."""
     row = session.execute(_REACHED, {"after": after, "products": list(products)}).one()
     return row.settled, row.open
 
 
-def outcome(session: Session, after: int, products: Sequence[int], accepted: Sequence[int]) -> Outcome:
+def outcome(session: Connection, after: int, products: Sequence[int], accepted: Sequence[int]) -> Outcome:
     """Return how the orders for these products, placed after that one, ended; ``known`` counts the accepted among them."""
     values = {"after": after, "products": list(products), "accepted": list(accepted)}
     row = session.execute(_OUTCOME, values).one()
@@ -80,6 +79,6 @@ def outcome(session: Session, after: int, products: Sequence[int], accepted: Seq
     return Outcome(row.confirmed, row.failed, row.cancelled, row.open, row.known, *times)
 
 
-def conserved(session: Session, products: Sequence[int]) -> bool:
+def conserved(session: Connection, products: Sequence[int]) -> bool:
     """Tell whether the stock of each is its ledger, and the ledger what the confirmed orders bought."""
     return bool(session.scalar(_CONSERVED, {"products": list(products)}))

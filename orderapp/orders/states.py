@@ -10,8 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.errors import NotFoundError
 from orderapp.orders import events
@@ -120,29 +119,29 @@ class Outcome:
         return events.FAILED, {"failure_reason": self.failure_reason}
 
 
-def claim_new(session: Session, order_ids: Sequence[int], task_id: str) -> list[Claim]:
+def claim_new(session: Connection, order_ids: Sequence[int], task_id: str) -> list[Claim]:
     """Claim those of these orders that nobody has claimed yet."""
     return _claim(session, list(session.scalars(_LOCK_NEW, {"ids": list(order_ids)})), task_id)
 
 
-def interrupted(session: Session, order_ids: Sequence[int]) -> list[int]:
+def interrupted(session: Connection, order_ids: Sequence[int]) -> list[int]:
     """Return those of these orders whose last run ended without settling them, fewest attempts first."""
     return list(session.scalars(_INTERRUPTED, {"ids": list(order_ids)}))
 
 
-def claim_interrupted(session: Session, order_id: int, task_id: str) -> Claim | None:
+def claim_interrupted(session: Connection, order_id: int, task_id: str) -> Claim | None:
     """Claim one order again, alone; None when somebody else was faster."""
     claims = _claim(session, list(session.scalars(_LOCK_INTERRUPTED, {"ids": [order_id]})), task_id)
     return claims[0] if claims else None
 
 
-def lock_claimed(session: Session, claims: Sequence[Claim], task_id: str) -> list[int]:
+def lock_claimed(session: Connection, claims: Sequence[Claim], task_id: str) -> list[int]:
     """Lock the orders that this run still holds; a run that lost its claim gets none and changes nothing."""
     values = {"ids": [claim.order_id for claim in claims], "attempts": [claim.attempts for claim in claims], "task_id": task_id}
     return list(session.scalars(_LOCK_CLAIMED, values))
 
 
-def settle(session: Session, outcomes: Sequence[Outcome]) -> None:
+def settle(session: Connection, outcomes: Sequence[Outcome]) -> None:
     """Write how locked orders end, and tell it as events."""
     if not outcomes:
         return
@@ -156,13 +155,13 @@ def settle(session: Session, outcomes: Sequence[Outcome]) -> None:
     events.record(session, [events.new_event(one.order_id, sequences[one.order_id], *one.event) for one in outcomes])
 
 
-def release(session: Session, claims: Sequence[Claim], task_id: str, *, counted: bool = True) -> None:
+def release(session: Connection, claims: Sequence[Claim], task_id: str, *, counted: bool = True) -> None:
     """Give claimed orders back, to be claimed at once: alone when the attempt counts, as if untouched when it does not."""
     held = lock_claimed(session, claims, task_id)
     session.execute(_RELEASE, {"ids": held, "task_id": task_id, "uncounted": 0 if counted else 1})
 
 
-def lock_status(session: Session, order_id: int, client_id: int | None = None) -> str:
+def lock_status(session: Connection, order_id: int, client_id: int | None = None) -> str:
     """Lock one order until the transaction ends; returns its status. Client None is the operator. Raises NotFoundError."""
     status: str | None = session.scalar(_LOCK_ONE, {"order_id": order_id, "client_id": client_id})
     if status is None:
@@ -170,24 +169,24 @@ def lock_status(session: Session, order_id: int, client_id: int | None = None) -
     return status
 
 
-def cancel(session: Session, order_id: int) -> None:
+def cancel(session: Connection, order_id: int) -> None:
     """Move a locked pending or confirmed order to cancelled, and tell it."""
     sequence: int = session.execute(_CANCEL, {"order_id": order_id}).scalar_one()
     events.record(session, [events.new_event(order_id, sequence, events.CANCELLED, {})])
 
 
-def reopen(session: Session, order_id: int) -> None:
+def reopen(session: Connection, order_id: int) -> None:
     """Move a locked failed order back to pending, as if it had never been tried, and tell it."""
     sequence: int = session.execute(_REOPEN, {"order_id": order_id, "rescue_after": RESCUE_AFTER}).scalar_one()
     events.record(session, [events.new_event(order_id, sequence, events.REOPENED, {})])
 
 
-def set_webhook_sent(session: Session, order_ids: Sequence[int]) -> None:
+def set_webhook_sent(session: Connection, order_ids: Sequence[int]) -> None:
     """Note that the latest outcome reached every receiver; the caller holds the orders' locks."""
     session.execute(_WEBHOOK_SENT, {"ids": list(order_ids)})
 
 
-def _claim(session: Session, locked: list[int], task_id: str) -> list[Claim]:
+def _claim(session: Connection, locked: list[int], task_id: str) -> list[Claim]:
     if not locked:
         return []
     rows = session.execute(_CLAIM, {"ids": locked, "task_id": task_id, "lease": LEASE})

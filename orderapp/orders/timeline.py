@@ -9,8 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # In the order in which one transaction writes them: the same instant shows the cause first.
 _OWN = text("""
@@ -35,7 +34,7 @@ class Entry:
     details: dict[str, Any]
 
 
-Source = Callable[[Session, int], Sequence[Entry]]
+Source = Callable[[Connection, int], Sequence[Entry]]
 
 
 def register(app: Flask, source: Source) -> None:
@@ -43,7 +42,7 @@ def register(app: Flask, source: Source) -> None:
     app.extensions.setdefault("order_timeline_sources", []).append(source)
 
 
-def timeline_of(session: Session, order_id: int) -> list[Entry]:
+def timeline_of(session: Connection, order_id: int) -> list[Entry]:
     """Return all that is known of an order, oldest first."""
     entries = [Entry(*row) for row in session.execute(_OWN, {"order_id": order_id})]
     for source in current_app.extensions.get("order_timeline_sources", ()):

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import orjson
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from orderapp.outbox.envelopes import BadRowError, checked
 from orderapp.outbox.receipts import Message, Publisher
@@ -18,7 +18,7 @@ from orderapp.outbox.relaying import Faults, Relay, Row
 from orderapp.queues import EVENTS
 
 # Type and body of each event, by its id.
-Bodies = Callable[[Session, Sequence[UUID]], Mapping[UUID, tuple[str, bytes]]]
+Bodies = Callable[[Connection, Sequence[UUID]], Mapping[UUID, tuple[str, bytes]]]
 
 
 class EventRelay(Relay):
@@ -34,7 +34,7 @@ class EventRelay(Relay):
         self._exchange = exchange
         self._bodies = bodies
 
-    def _messages(self, session: Session, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
+    def _messages(self, session: Connection, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
         """Return a message per event; its body is read now, and is the same whenever it is read."""
         faults: Faults = defaultdict(list)
         found: list[tuple[UUID, dict[str, str], Row]] = []

@@ -13,7 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
-from orderapp.database import LAST_ID, current_session, in_act
+from orderapp.database import LAST_ID, current_act
 from orderapp.logs import current_request_id
 from orderapp.queues import EVENTS, TASKS, Task
 
@@ -114,7 +114,7 @@ def _as_json(task: str, args: tuple[Any, ...]) -> str:
 
 
 def _insert(statement: Any, spec: Task, available_at: datetime | None, **values: Any) -> None:
-    session = current_session()
-    if not in_act(session):
+    session = current_act()
+    if session is None:
         raise EnqueueError("enqueue() belongs inside writing(): a message without a transaction could be lost or lie")
     session.execute(statement, _parameters(spec, available_at) | values)

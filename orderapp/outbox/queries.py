@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 _STATUS = text("""
 SELECT queue,
@@ -20,7 +19,7 @@ SELECT id, queue, task, subject_id, args, parked_at, error FROM outbox WHERE par
 """)
 
 
-def status(session: Session, queues: tuple[str, ...]) -> list[dict[str, Any]]:
+def status(session: Connection, queues: tuple[str, ...]) -> list[dict[str, Any]]:
     """Return per queue how many messages are due, wait for later or are parked, and the age of the oldest due, in seconds.
 
     A queue that only another version serves follows: nobody else would say that messages wait there.
@@ -30,6 +29,6 @@ def status(session: Session, queues: tuple[str, ...]) -> list[dict[str, Any]]:
     return [found.pop(queue, {"queue": queue, **nothing}) for queue in queues] + list(found.values())
 
 
-def parked(session: Session, limit: int) -> list[dict[str, Any]]:
+def parked(session: Connection, limit: int) -> list[dict[str, Any]]:
     """Return the oldest parked messages."""
     return [dict(row) for row in session.execute(_PARKED, {"limit": limit}).mappings()]

@@ -11,8 +11,7 @@ from typing import Any, NamedTuple
 
 import orjson
 import structlog
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp import telemetry
 from orderapp.database import reading, writing
@@ -148,7 +147,7 @@ class Relay:
         telemetry.note_window(queue, [len(message.row_ids) for message in receipt.acked], answered - began)
         return len(acked) + parked
 
-    def _messages(self, _session: Session, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
+    def _messages(self, _session: Connection, rows: Sequence[Row]) -> tuple[list[Message], Faults]:
         """Return the rows as messages, at most a task's batch of subjects in each, and those that make none."""
         messages: list[Message] = []
         faults: Faults = defaultdict(list)
@@ -253,7 +252,7 @@ def _unroutable(receipt: Receipt) -> Faults:
     return faults
 
 
-def _park(session: Session, faults: Faults) -> int:
+def _park(session: Connection, faults: Faults) -> int:
     for reason, row_ids in faults.items():
         log.error("messages parked", outbox_ids=row_ids, reason=reason)
         session.execute(_PARK, {"ids": row_ids, "error": reason})

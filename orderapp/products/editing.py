@@ -5,8 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp import audit
 from orderapp.database import writing
@@ -85,7 +84,7 @@ def restock_product(product_id: int, quantity: int, reason: str, actor: str) -> 
     return left
 
 
-def _locked(session: Session, product_id: int, expected: Collection[str] | None = None) -> dict[str, Any]:
+def _locked(session: Connection, product_id: int, expected: Collection[str] | None = None) -> dict[str, Any]:
     row = session.execute(_LOCK, {"product_id": product_id}).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no product {product_id}.")

@@ -5,8 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 _NAMES = text("SELECT id FROM products WHERE id = ANY(:ids) AND archived_at IS NULL")
 
@@ -31,22 +30,22 @@ class ProductView:
     created_at: datetime
 
 
-def known_products(session: Session, product_ids: list[int]) -> set[int]:
+def known_products(session: Connection, product_ids: list[int]) -> set[int]:
     """Return which of these ids can be ordered now."""
     return set(session.scalars(_NAMES, {"ids": product_ids}))
 
 
-def list_products(session: Session, limit: int) -> list[dict[str, Any]]:
+def list_products(session: Connection, limit: int) -> list[dict[str, Any]]:
     """Return the first products as plain rows."""
     return [dict(row) for row in session.execute(_LIST, {"limit": limit}).mappings()]
 
 
-def get_product(session: Session, product_id: int) -> ProductView | None:
+def get_product(session: Connection, product_id: int) -> ProductView | None:
     """Return the product, archived or not."""
     row = session.execute(_ONE, {"product_id": product_id}).one_or_none()
     return ProductView(*row) if row else None
 
 
-def product_page(session: Session, after: int, limit: int) -> list[ProductView]:
+def product_page(session: Connection, after: int, limit: int) -> list[ProductView]:
     """Return the next products after this id, the archived ones too."""
     return [ProductView(*row) for row in session.execute(_PAGE, {"after": after, "limit": limit})]

@@ -3,8 +3,7 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 # In id order, so that two settles with crossing products cannot deadlock; NO KEY, because a plain FOR UPDATE would block
 # the foreign-key check of every POST that names the product.
@@ -36,33 +35,33 @@ class Movement:
     delta: int
 
 
-def lock_stock(session: Session, product_ids: Collection[int]) -> dict[int, int]:
+def lock_stock(session: Connection, product_ids: Collection[int]) -> dict[int, int]:
     """Lock these products until the transaction ends; returns the units of each that are there."""
     rows = session.execute(_LOCK, {"ids": sorted(product_ids)})
     return {row.id: row.stock for row in rows}
 
 
-def open_stock(session: Session, openings: Sequence[Movement]) -> None:
+def open_stock(session: Connection, openings: Sequence[Movement]) -> None:
     """Give new products their first stock."""
     _move(session, "opening", openings)
 
 
-def deduct(session: Session, sales: Sequence[Movement]) -> None:
+def deduct(session: Connection, sales: Sequence[Movement]) -> None:
     """Take what these orders bought. The database refuses a second deduction for the same order line."""
     _move(session, "sale", sales)
 
 
-def give_back(session: Session, returns: Sequence[Movement]) -> None:
+def give_back(session: Connection, returns: Sequence[Movement]) -> None:
     """Return what a cancelled order had bought. The database refuses a second return of the same order line."""
     _move(session, "return", returns)
 
 
-def restock(session: Session, movement: Movement) -> None:
+def restock(session: Connection, movement: Movement) -> None:
     """Add units that arrived, or (negative) take away what is not there; the caller has locked the product."""
     _move(session, "restock", [movement])
 
 
-def _move(session: Session, kind: str, movements: Sequence[Movement]) -> None:
+def _move(session: Connection, kind: str, movements: Sequence[Movement]) -> None:
     if not movements:
         return
     product_ids = [movement.product_id for movement in movements]

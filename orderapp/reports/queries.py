@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.reports.totals import Counted, Sold
 
@@ -84,13 +83,13 @@ class Slice:
     left: list[Change]
 
 
-def now(session: Session) -> datetime:
+def now(session: Connection) -> datetime:
     """Return the database's clock: the one that orders and events are stamped by."""
     moment: datetime = session.execute(_NOW).scalar_one()
     return moment
 
 
-def slice_of(session: Session, start: datetime, stop: datetime) -> Slice:
+def slice_of(session: Connection, start: datetime, stop: datetime) -> Slice:
     """Return what was settled from ``start`` until just before ``stop``, as it stands now."""
     rows = session.execute(_SLICE, {"start": start, "stop": stop}).all()
     counted = [
@@ -101,38 +100,38 @@ def slice_of(session: Session, start: datetime, stop: datetime) -> Slice:
     return Slice(counted, sold, _reopened(session, start, stop) if eventful else [])
 
 
-def _reopened(session: Session, start: datetime, stop: datetime) -> list[Change]:
+def _reopened(session: Connection, start: datetime, stop: datetime) -> list[Change]:
     """Return the failures that orders settled in this time have left behind."""
     return [Change(row.settled_at, row.changed_at) for row in session.execute(_REOPENED, {"start": start, "stop": stop})]
 
 
-def cancelled(session: Session, start: datetime, stop: datetime) -> list[Change]:
+def cancelled(session: Connection, start: datetime, stop: datetime) -> list[Change]:
     """Return which quarters of an hour sold something that was cancelled in this time."""
     return [Change(row.settled_at, row.changed_at) for row in session.execute(_CANCELLED, {"start": start, "stop": stop})]
 
 
-def first_order_at(session: Session) -> datetime | None:
+def first_order_at(session: Connection) -> datetime | None:
     """Return when the first order was placed."""
     moment: datetime | None = session.scalar(_FIRST_ORDER)
     return moment
 
 
-def summarised_days(session: Session) -> dict[date, datetime]:
+def summarised_days(session: Connection) -> dict[date, datetime]:
     """Return each day that has a summary, and from when on it may be out of date."""
     return {row.day: row.summarised_at for row in session.execute(_SUMMARISED)}
 
 
-def version_of(session: Session, day: date) -> datetime | None:
+def version_of(session: Connection, day: date) -> datetime | None:
     """Return what changes whenever the day's summary is written or marked as out of date."""
     version: datetime | None = session.scalar(_VERSION, {"day": day})
     return version
 
 
-def product_names(session: Session, product_ids: Sequence[int]) -> dict[int, str]:
+def product_names(session: Connection, product_ids: Sequence[int]) -> dict[int, str]:
     """Return the products' names of today."""
     return {row.id: row.name for row in session.execute(_NAMES, {"ids": list(product_ids)})}
 
 
-def daily_sales(session: Session, first: date, last: date) -> list[dict[str, Any]]:
+def daily_sales(session: Connection, first: date, last: date) -> list[dict[str, Any]]:
     """Return the summaries of these days, both included, by day and currency: the columns of ``daily_sales``."""
     return [dict(row) for row in session.execute(_DAILY, {"first": first, "last": last}).mappings()]

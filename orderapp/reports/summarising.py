@@ -10,8 +10,7 @@ from datetime import date, datetime, timedelta, tzinfo
 
 import orjson
 import structlog
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.database import is_outage, reading, writing
 from orderapp.reports import due, queries
@@ -125,7 +124,7 @@ def _add_up(day: date, zone: tzinfo) -> tuple[DayTotals, list[Change]]:
     return totals, left
 
 
-def _write(session: Session, day: date, totals: dict[str, Total], began: datetime) -> None:
+def _write(session: Connection, day: date, totals: dict[str, Total], began: datetime) -> None:
     names = queries.product_names(session, [one.product_id for total in totals.values() for one in total.top])
     session.execute(_DROP_OTHERS, {"day": day, "currencies": list(totals)})
     for currency, total in totals.items():
@@ -148,7 +147,7 @@ def _write(session: Session, day: date, totals: dict[str, Total], began: datetim
         session.execute(_WRITE, values)
 
 
-def _mark_outdated(session: Session, day: date, left: list[Change], zone: tzinfo) -> None:
+def _mark_outdated(session: Connection, day: date, left: list[Change], zone: tzinfo) -> None:
     """Mark the days that a retried order was counted in before; latest first, so that two runs cannot deadlock."""
     summarised = queries.summarised_days(session) if left else {}
     for other in sorted(due.outdated(left, summarised, zone), reverse=True):

@@ -7,8 +7,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 from orderapp.outbox.messages import enqueue_many
 from orderapp.queues import WEBHOOKS_DELIVER
@@ -104,7 +103,7 @@ class Taken:
     disabled: list[int] = field(default_factory=list)
 
 
-def take(session: Session, delivery_ids: Sequence[int], receivers: Receivers) -> Taken:
+def take(session: Connection, delivery_ids: Sequence[int], receivers: Receivers) -> Taken:
     """Claim those of the deliveries that are due and not being sent, as many as each endpoint takes now; the rest wait."""
     session.execute(LOCK, {"ids": list(delivery_ids)})
     due: dict[int, list[Row[Any]]] = defaultdict(list)
@@ -117,7 +116,7 @@ def take(session: Session, delivery_ids: Sequence[int], receivers: Receivers) ->
     return taken
 
 
-def _pass_through(session: Session, endpoint_id: int, gate: Gate, rows: list[Row[Any]], taken: Taken) -> None:
+def _pass_through(session: Connection, endpoint_id: int, gate: Gate, rows: list[Row[Any]], taken: Taken) -> None:
     ids = [row.id for row in rows]
     if gate.endpoint is None:
         session.execute(DISABLE, {"ids": ids})
@@ -137,7 +136,7 @@ def _pass_through(session: Session, endpoint_id: int, gate: Gate, rows: list[Row
         taken.runs.append(_claimed(session, endpoint_id, gate, chosen, uuid4()))
 
 
-def take_waiting(session: Session, run: Run, receivers: Receivers, most: int) -> Run | None:
+def take_waiting(session: Connection, run: Run, receivers: Receivers, most: int) -> Run | None:
     """Go on with ``most`` deliveries that found no place while this run was busy, or that waited for the receiver's return.
 
     The caller has written down what became of the claims before: the run's own place is free. Under the endpoint's lock,
@@ -151,7 +150,7 @@ def take_waiting(session: Session, run: Run, receivers: Receivers, most: int) ->
     return _claimed(session, run.endpoint_id, gate, ids, run.id) if ids else None
 
 
-def _claimed(session: Session, endpoint_id: int, gate: Gate, ids: list[int], run: UUID) -> Run:
+def _claimed(session: Connection, endpoint_id: int, gate: Gate, ids: list[int], run: UUID) -> Run:
     if gate.endpoint is None:
         raise ValueError("nothing is claimed for an endpoint that takes nothing")
     if gate.is_probe:
@@ -160,12 +159,12 @@ def _claimed(session: Session, endpoint_id: int, gate: Gate, ids: list[int], run
     return Run(run, endpoint_id, gate.endpoint, sorted((Claim(*row) for row in rows), key=lambda claim: claim.id))
 
 
-def wake_one(session: Session, endpoint_id: int) -> None:
+def wake_one(session: Connection, endpoint_id: int) -> None:
     """Send a message for one delivery that waits, if any does: this run has had its time, another goes on."""
     enqueue_many(WEBHOOKS_DELIVER, list(session.scalars(WAITING, {"endpoint_id": endpoint_id, "limit": 1})))
 
 
-def give_back(session: Session, claims: Sequence[Claim]) -> list[int]:
+def give_back(session: Connection, claims: Sequence[Claim]) -> list[int]:
     """Undo claims without a POST and send a message for each; returns the deliveries that are free again."""
     ids = [claim.id for claim in claims]
     session.execute(LOCK, {"ids": ids})

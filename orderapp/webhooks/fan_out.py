@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.orders.events import FINAL, OrderEvent
 from orderapp.outbox.messages import enqueue_many
@@ -28,7 +27,7 @@ INSERT = text("""
 """)
 
 
-def fan_out(session: Session, events: Sequence[OrderEvent], enabled: bool) -> None:
+def fan_out(session: Connection, events: Sequence[OrderEvent], enabled: bool) -> None:
     """Write one delivery and its outbox row for each final event and each active endpoint that subscribes to its type.
 
     ``enabled`` tells whether the built-in endpoint is set.

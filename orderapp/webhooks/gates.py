@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 from .endpoint import BUILT_IN, Endpoint, Receivers
 
@@ -82,7 +81,7 @@ class Verdict:
     hopeless: bool
 
 
-def locked(session: Session, endpoint_ids: Collection[int], receivers: Receivers) -> dict[int, Gate]:
+def locked(session: Connection, endpoint_ids: Collection[int], receivers: Receivers) -> dict[int, Gate]:
     """Lock the endpoints until the transaction ends; returns what each takes now."""
     ids = sorted(endpoint_ids)
     session.execute(LOCK, {"ids": ids})
@@ -105,17 +104,17 @@ def _endpoint(row: Row[Any], receivers: Receivers) -> Endpoint | None:
     return Endpoint(row.url, row.secret, receivers.allowed_hosts, row.previous)
 
 
-def begin_probe(session: Session, endpoint_id: int, lease: timedelta) -> None:
+def begin_probe(session: Connection, endpoint_id: int, lease: timedelta) -> None:
     """Let nobody else send while one delivery tries whether the receiver is back."""
     session.execute(PROBE, {"id": endpoint_id, "lease": lease})
 
 
-def note_success(session: Session, endpoint_id: int) -> bool:
+def note_success(session: Connection, endpoint_id: int) -> bool:
     """Close the breaker; returns whether the endpoint had been failing."""
     return session.scalar(SUCCEEDED, {"id": endpoint_id}) is not None
 
 
-def note_failures(session: Session, endpoint_id: int, count: int) -> Verdict:
+def note_failures(session: Connection, endpoint_id: int, count: int) -> Verdict:
     """Count failures in a row; enough of them open the breaker, and each failed probe doubles its pause."""
     values = {"id": endpoint_id, "count": count, "most": MOST_FAILURES, "pause": PAUSE, "most_doublings": MOST_DOUBLINGS}
     row = session.execute(FAILED, {**values, "patience": PATIENCE}).one()

@@ -1,7 +1,6 @@
 """What receivers were sent about an order: this room's part of the timeline."""
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp.orders.timeline import Entry
 
@@ -16,6 +15,6 @@ WHERE d.order_id = :order_id ORDER BY a.id
 """)
 
 
-def attempts_about(session: Session, order_id: int) -> list[Entry]:
+def attempts_about(session: Connection, order_id: int) -> list[Entry]:
     """Return every POST that was made about this order, with its answer's code and how long it took."""
     return [Entry(*row) for row in session.execute(_ATTEMPTS, {"order_id": order_id})]

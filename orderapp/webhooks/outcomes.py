@@ -7,8 +7,7 @@ from http import HTTPStatus
 from typing import Literal
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp import audit
 from orderapp.orders import states
@@ -75,7 +74,7 @@ class Result:
         return delay_after(self.claim.attempt, self.answer.retry_after)
 
 
-def record(session: Session, endpoint_id: int, results: Sequence[Result]) -> list[Outcome]:
+def record(session: Connection, endpoint_id: int, results: Sequence[Result]) -> list[Outcome]:
     """Record attempts, except those that another run has taken over; only a hit writes the next outbox row."""
     session.execute(LOCK_ORDERS, {"ids": [result.claim.order_id for result in results if result.claim.order_id]})
     states_now = _move(session, results)
@@ -90,7 +89,7 @@ def record(session: Session, endpoint_id: int, results: Sequence[Result]) -> lis
     return [states_now.get(result.claim.id, "outrun") for result in results]
 
 
-def _move(session: Session, results: Sequence[Result]) -> dict[int, Outcome]:
+def _move(session: Connection, results: Sequence[Result]) -> dict[int, Outcome]:
     ids = [result.claim.id for result in results]
     session.execute(LOCK, {"ids": ids})
     values = {
@@ -108,7 +107,7 @@ def _move(session: Session, results: Sequence[Result]) -> dict[int, Outcome]:
     return moved
 
 
-def _keep_attempts(session: Session, hits: Sequence[Result]) -> None:
+def _keep_attempts(session: Connection, hits: Sequence[Result]) -> None:
     values = {
         "ids": [hit.claim.id for hit in hits],
         "attempts": [hit.claim.attempt for hit in hits],
@@ -121,7 +120,7 @@ def _keep_attempts(session: Session, hits: Sequence[Result]) -> None:
     session.execute(INSERT_ATTEMPTS, values)
 
 
-def _judge(session: Session, endpoint_id: int, hits: Sequence[Result]) -> None:
+def _judge(session: Connection, endpoint_id: int, hits: Sequence[Result]) -> None:
     """Tell the endpoint's breaker, in the order of the answers: what counts is how many failed since the last success."""
     failures = 0
     for hit in hits:
@@ -138,7 +137,7 @@ def _judge(session: Session, endpoint_id: int, hits: Sequence[Result]) -> None:
         _disable(session, endpoint_id, "gone")
 
 
-def _disable(session: Session, endpoint_id: int, reason: str) -> None:
+def _disable(session: Connection, endpoint_id: int, reason: str) -> None:
     if session.scalar(GIVE_UP_ENDPOINT, {"id": endpoint_id, "reason": reason}) is None:
         return
     after = {"active": False, "disabled_reason": reason}

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import orjson
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from orderapp.orders.queries import EventSnapshot, event_snapshots
 
@@ -22,7 +22,7 @@ CUT = "…"
 PING = "endpoint.ping"
 
 
-def bodies_of(session: Session, claims: Sequence[Claim]) -> Mapping[str, bytes]:
+def bodies_of(session: Connection, claims: Sequence[Claim]) -> Mapping[str, bytes]:
     """Return the body of each claim by its webhook-id."""
     snapshots = event_snapshots(session, [claim.event_id for claim in claims if claim.event_id is not None])
     bodies = {str(event_id): body_of(snapshot) for event_id, snapshot in snapshots.items()}

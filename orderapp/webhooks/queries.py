@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from .endpoint import BUILT_IN
 
@@ -131,38 +130,38 @@ class EndpointView:
     client: str | None
 
 
-def all_received(session: Session, order_ids: Sequence[int]) -> list[int]:
+def all_received(session: Connection, order_ids: Sequence[int]) -> list[int]:
     """Return those of the orders whose latest event is final, has a delivery, and every one of them succeeded."""
     return list(session.scalars(ALL_RECEIVED, {"order_ids": list(order_ids)}))
 
 
-def deliveries(session: Session, wanted: Wanted, limit: int, before: int | None = None) -> list[Delivery]:
+def deliveries(session: Connection, wanted: Wanted, limit: int, before: int | None = None) -> list[Delivery]:
     """Return deliveries, newest first; ``before`` an id goes on with the list."""
     rows = session.execute(DELIVERIES, {**vars(wanted), "limit": limit, "before": before})
     return [Delivery(*row) for row in rows]
 
 
-def count_again(session: Session, wanted: Wanted, *, enabled: bool) -> int:
+def count_again(session: Connection, wanted: Wanted, *, enabled: bool) -> int:
     """Return how many deliveries a resend by this filter would send: finished ones, to endpoints that listen."""
     return int(session.execute(COUNT, {**vars(wanted), "enabled": enabled}).scalar_one())
 
 
-def attempts(session: Session, delivery_id: int) -> list[Attempt]:
+def attempts(session: Connection, delivery_id: int) -> list[Attempt]:
     """Return what is kept of a delivery's attempts, oldest first."""
     return [Attempt(*row) for row in session.execute(ATTEMPTS, {"id": delivery_id})]
 
 
-def belongs(session: Session, delivery_id: int, endpoint_id: int) -> bool:
+def belongs(session: Connection, delivery_id: int, endpoint_id: int) -> bool:
     """Tell whether there is such a delivery of this endpoint."""
     return bool(session.scalar(DELIVERY, {"id": delivery_id, "endpoint_id": endpoint_id}))
 
 
-def endpoints(session: Session, owner: int | None = None, endpoint_id: int | None = None) -> list[EndpointView]:
+def endpoints(session: Connection, owner: int | None = None, endpoint_id: int | None = None) -> list[EndpointView]:
     """Return the endpoints, of one client or one by its id, without those that were deleted."""
     return [EndpointView(*row) for row in session.execute(ENDPOINTS, {"owner": owner, "id": endpoint_id})]
 
 
-def client_id(session: Session, name: str) -> int | None:
+def client_id(session: Connection, name: str) -> int | None:
     """Return the id of the API client of this name."""
     found: int | None = session.scalar(CLIENT, {"name": name})
     return found

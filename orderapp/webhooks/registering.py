@@ -9,8 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 from uuid_utils.compat import uuid7
 
 from orderapp import audit
@@ -176,14 +175,14 @@ def send_test(endpoint_id: int, owner: int | None, actor: str) -> int:
     return delivery_id
 
 
-def _locked(session: Session, endpoint_id: int, owner: int | None) -> dict[str, Any]:
+def _locked(session: Connection, endpoint_id: int, owner: int | None) -> dict[str, Any]:
     row = session.execute(_LOCK, {"id": endpoint_id, "owner": owner}).mappings().one_or_none()
     if row is None:
         raise NotFoundError(f"There is no webhook endpoint {endpoint_id}.")
     return dict(row)
 
 
-def _disable(session: Session, endpoint_id: int, reason: str) -> None:
+def _disable(session: Connection, endpoint_id: int, reason: str) -> None:
     session.execute(_DISABLE, {"id": endpoint_id, "reason": reason})
     enqueue_many(WEBHOOKS_DELIVER, list(session.scalars(_WAITING, {"id": endpoint_id})))
 

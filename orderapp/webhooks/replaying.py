@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Row, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, Row, text
 
 from orderapp import audit
 from orderapp.database import writing
@@ -104,14 +103,14 @@ def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int
             after = ids[-1]
 
 
-def _refuse_unheard(session: Session, row: Row[Any], *, enabled: bool) -> None:
+def _refuse_unheard(session: Connection, row: Row[Any], *, enabled: bool) -> None:
     if row.endpoint_id == BUILT_IN and not enabled:
         raise ConflictError("WEBHOOK_URL is not set: there is nowhere to send it")
     if not session.execute(ENDPOINT, {"id": row.endpoint_id}).scalar_one():
         raise ConflictError(f"endpoint {row.endpoint_id} is disabled; enable it first")
 
 
-def _send_again(session: Session, rows: Sequence[Row[Any]], delay: timedelta) -> list[int]:
+def _send_again(session: Connection, rows: Sequence[Row[Any]], delay: timedelta) -> list[int]:
     sent: list[Row[Any]] = []
     for statement, received in ((REOPEN, False), (REPEAT, True)):
         ids = [row.id for row in rows if (row.state == "succeeded") is received]

@@ -3,8 +3,7 @@
 from datetime import timedelta
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, text
 
 from orderapp import telemetry
 from orderapp.database import writing
@@ -84,7 +83,7 @@ def _wake_waiting() -> None:
             enqueue_many(WEBHOOKS_DELIVER, list(ids))
 
 
-def _rescue_batch(session: Session, limit: int) -> int:
+def _rescue_batch(session: Connection, limit: int) -> int:
     if not session.scalar(ALONE):
         return 0
     missed = session.execute(MISSED, {"last_attempt": LAST_ATTEMPT, "limit": limit}).all()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 import structlog
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from config import VERSION
 from orderapp.database import outlast, reading, writing
@@ -126,7 +126,7 @@ def _send(claim: Claim, endpoint: Endpoint, body: bytes) -> Answer:
 
 
 def _record(
-    run: Run, results: Sequence[Result], then: Callable[[Session], Run | None] = lambda _session: None
+    run: Run, results: Sequence[Result], then: Callable[[Connection], Run | None] = lambda _session: None
 ) -> tuple[int, Run | None]:
     """Write down what came of the POSTs, and in the same transaction what comes ``then``; returns how many were received.
 
@@ -144,17 +144,17 @@ def _record(
 
 
 def _record_once(
-    run: Run, results: Sequence[Result], then: Callable[[Session], Run | None]
+    run: Run, results: Sequence[Result], then: Callable[[Connection], Run | None]
 ) -> tuple[list[Outcome], Run | None]:
     with writing() as session:
         return outcomes.record(session, run.endpoint_id, results), then(session)
 
 
-def _go_on(run: Run, receivers: Receivers, most: int, session: Session) -> Run | None:
+def _go_on(run: Run, receivers: Receivers, most: int, session: Connection) -> Run | None:
     return claims.take_waiting(session, run, receivers, most)
 
 
-def _hand_over(run: Run, session: Session) -> None:
+def _hand_over(run: Run, session: Connection) -> None:
     claims.wake_one(session, run.endpoint_id)
 
 

@@ -7,7 +7,7 @@ import os
 import signal
 from collections.abc import Sequence
 
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
 from orderapp.orders import events
 from wsgi import app
@@ -16,7 +16,7 @@ from wsgi import app
 def kill_who_confirms(order_id: int) -> None:
     """Subscribe a killer to the order's events; inside the settle transaction, like every listener."""
 
-    def listener(_session: Session, recorded: Sequence[events.OrderEvent]) -> None:
+    def listener(_session: Connection, recorded: Sequence[events.OrderEvent]) -> None:
         if any(event.order_id == order_id and event.type == events.CONFIRMED for event in recorded):
             os.kill(os.getpid(), signal.SIGKILL)
 

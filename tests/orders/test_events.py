@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 import psycopg2
 import pytest
 from flask import Flask
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection
 
-from orderapp.database import current_session, writing
+from orderapp.database import current_act, writing
 from orderapp.orders import events
 from orderapp.orders.events import OrderEvent
 from orderapp.orders.processing import process_orders
@@ -21,9 +21,9 @@ def test_a_listener_hears_the_whole_list_inside_the_transaction(app: Flask, a_pr
     """One call for a batch, and what it reads is what will be committed."""
     heard: list[list[tuple[int, int, str]]] = []
 
-    def listener(session: Session, happened: Sequence[OrderEvent]) -> None:
-        assert session is current_session()
-        statuses = {row.id: row.status for row in session.connection().exec_driver_sql("SELECT id, status FROM orders")}
+    def listener(session: Connection, happened: Sequence[OrderEvent]) -> None:
+        assert session is current_act()
+        statuses = {row.id: row.status for row in session.exec_driver_sql("SELECT id, status FROM orders")}
         assert all(event.type == f"order.{statuses[event.order_id]}" for event in happened)
         assert one("SELECT count(*) FROM orders WHERE status <> 'processing'") == 0
         heard.append([(event.order_id, event.sequence, event.type) for event in happened])
@@ -48,7 +48,7 @@ def test_a_listener_hears_of_an_order_that_is_placed(app: Flask, a_product: APro
 def test_what_a_listener_raises_undoes_everything(app: Flask, a_product: AProduct) -> None:
     """An outcome without its webhook would be half a truth."""
 
-    def listener(_session: Session, _happened: Sequence[OrderEvent]) -> None:
+    def listener(_session: Connection, _happened: Sequence[OrderEvent]) -> None:
         raise RuntimeError("full")
 
     order_id = placed((a_product(), 1))

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from flask import Flask
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
-from sqlalchemy.orm import Session
 
 from orderapp.database import writing
 from orderapp.orders import events, processing, states
@@ -24,7 +24,7 @@ LOCK_CLAIMED, FIRST_WRITE, LAST_WRITE = "AS mine(id, attempts)", "INSERT INTO st
 def sabotage(app: Flask, *order_ids: int, kinds: Sequence[str] = (events.CONFIRMED,)) -> None:
     """Have a listener with a bug that shows for these orders only."""
 
-    def listener(_session: Session, happened: Sequence[OrderEvent]) -> None:
+    def listener(_session: Connection, happened: Sequence[OrderEvent]) -> None:
         if any(event.order_id in order_ids and event.type in kinds for event in happened):
             raise KeyError("a bug")
 

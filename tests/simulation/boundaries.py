@@ -4,9 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from flask import has_app_context
-
-from orderapp.database import current_session
+from orderapp.database import current_act
 from orderapp.failpoints import FailpointError
 
 # Seconds after which PostgreSQL ends a transaction in which nothing happens (idle_in_transaction_session_timeout).
@@ -55,12 +53,10 @@ class Boundaries:
 
     def _session(self) -> int | None:
         """Return the server's process that serves the transaction which is open here, if one is."""
-        if not has_app_context():  # a worker's first process has no database
+        session = current_act()
+        if session is None or not session.in_transaction():
             return None
-        session = current_session()
-        if not session.info.get("act") or not session.in_transaction():
-            return None
-        connection: Any = session.connection().connection.dbapi_connection
+        connection: Any = session.connection.dbapi_connection
         return int(connection.info.backend_pid)
 
     def _wait_for_the_end(self, session: int | None) -> None:

@@ -8,8 +8,7 @@ from typing import Any, TypeVar
 
 import pytest
 from flask import Flask
-from sqlalchemy import create_engine, event, text
-from sqlalchemy.orm import Session
+from sqlalchemy import Connection, create_engine, event, text
 
 from orderapp.database import db
 from orderapp.webhooks import outcomes, sending
@@ -213,7 +212,7 @@ def test_a_connection_lost_during_the_record_costs_no_attempt(
     """What the receiver said is still in hand: the record is written again."""
     record, lost = outcomes.record, []
 
-    def record_on_a_broken_connection(session: Session, *about: Any) -> list[outcomes.Outcome]:
+    def record_on_a_broken_connection(session: Connection, *about: Any) -> list[outcomes.Outcome]:
         if not lost:
             lost.append(session.scalar(text("SELECT pg_backend_pid()")))
             sql("SELECT pg_terminate_backend(:pid)", pid=lost[0])
