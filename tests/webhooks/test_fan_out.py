@@ -78,10 +78,10 @@ def test_an_order_that_did_not_settle_notifies_nobody(
     def fail(*_args: object) -> None:
         raise RuntimeError("after the fan-out")
 
+    order = place_order(1, [Line(a_product(stock=3), 1)], currency="USD")
     monkeypatch.setitem(app.extensions, "order_event_listeners", [])
     subscribe(app, lambda session, events: fan_out(session, events, enabled=True))
     subscribe(app, fail)
-    order = place_order(1, [Line(a_product(stock=3), 1)], currency="USD")
     process_orders([order.id], task_id=str(uuid4()))
     assert sql("SELECT status FROM orders")[0].status == "processing"
     assert sql("SELECT 1 FROM webhook_deliveries") == []
