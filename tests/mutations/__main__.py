@@ -24,7 +24,7 @@ CONTROL = Mutant("nothing is missing", "README.md", "", "", " ".join(sorted({one
 
 
 @click.command()
-@click.option("--only", default="", help="Only guards whose name holds this; 'nothing' runs the tree as it is.")
+@click.option("--only", default="", help="Only guards whose name holds this; 'missing' runs the tree as it is.")
 @click.option("--seconds", type=int, default=45, show_default=True, help="For the seeds, and for the steps.")
 def main(only: str, seconds: int) -> None:
     """Run the proof without each guard; exit code 0 when each is noticed by some piece, and the tree as it is by none."""
