@@ -1,11 +1,9 @@
-"""Receivers of webhooks, in the place of the HTTP session: they hear, answer, refuse, hang up and hang."""
+"""Receivers of webhooks, in the place of the pools of connections: they hear, answer, refuse, hang up and hang."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
-
-import requests
 
 from orderapp.webhooks.signature import fault_of
 from orderapp.webhooks.target import TOTAL_TIMEOUT
@@ -25,22 +23,24 @@ class Receiver:
         self._clock = clock
 
     @contextmanager
-    def post(self, url: str, data: bytes, headers: Mapping[str, str], **_options: Any) -> Iterator[Any]:
-        """Answer as ``requests.Session.post`` would."""
+    def urlopen(
+        self, url: str, _method: str, _path: str, data: bytes, headers: Mapping[str, str], **_options: Any
+    ) -> Iterator[Any]:
+        """Answer as the method of urllib3's pool would; told the whole URL first."""
         if self._dice.bad(AWAY):
-            raise requests.ConnectionError("no connection: refused")
+            raise ConnectionRefusedError("no connection: refused")
         refused, hung_up, too_late = (self._dice.bad(one) for one in (REFUSED, HUNG_UP, TOO_LATE))
         valid = fault_of(self._outside.secrets[url], headers, data) is None
         taken = not (refused or hung_up or too_late)
         self._outside.told.append(Told(url, headers["webhook-id"], data, valid, taken))
         if too_late:
             self._clock.advance(TOTAL_TIMEOUT)
-            raise requests.Timeout
+            raise TimeoutError
         if hung_up:
-            raise requests.ConnectionError("closed without an answer")
+            raise ConnectionResetError("closed without an answer")
         yield SimpleNamespace(
-            status_code=500 if refused else 200,
+            status=500 if refused else 200,
             headers={},
-            is_redirect=False,
-            raw=SimpleNamespace(read=lambda *_args, **_options: b"no" if refused else b"ok"),
+            get_redirect_location=lambda: None,
+            read=lambda *_args, **_options: b"no" if refused else b"ok",
         )

@@ -113,9 +113,9 @@ class Stage:
         """Have this receiver hear the webhooks from now on."""
         self._receiver = receiver
 
-    def session(self, *_args: Any, **_options: Any) -> Any:
+    def pool_to(self, url: str, _allowed_hosts: frozenset[str]) -> Any:
         """Return what the product sends webhooks by."""
-        return self._receiver
+        return SimpleNamespace(urlopen=partial(self._receiver.urlopen, url))
 
     def close(self) -> None:
         """Let go of the database."""
@@ -163,7 +163,7 @@ def _in_our_time(stage: Stage) -> Iterator[None]:
         for module, name, instead in (
             (relaying, "Breaker", partial(Breaker, time.monotonic)),
             (tasks, "couriers", lambda: stage.couriers),
-            (target, "_session", stage.session),
+            (target, "_pool_to", stage.pool_to),
             (target, "Deadline", lambda _seconds: no_deadline),
             (database, "OUTAGE_POLL", 1.0),  # who waits for a lock here waits in vain; three times are enough
             (idempotency, "PATIENCE", clock.LOCK_TIMEOUT / 1000),
