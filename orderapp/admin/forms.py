@@ -6,8 +6,10 @@ The CSRF token is in every template and checked by the gate before any form is r
 from typing import Any
 
 from flask_admin.form import BaseForm
-from wtforms import DecimalField, IntegerField, StringField, ValidationError
+from wtforms import DecimalField, IntegerField, SelectMultipleField, StringField, ValidationError
 from wtforms.validators import InputRequired, Length
+
+from orderapp.webhooks.drafts import EVENT_TYPES, LONGEST_DESCRIPTION, LONGEST_URL
 
 # Characters of a reason: a sentence or two for whoever reads the audit log.
 LONGEST_REASON = 500
@@ -38,6 +40,25 @@ class RestockForm(BaseForm):
         "Units", [InputRequired()], description="What arrived; below zero for what was found missing. Stock is never set."
     )
     reason = StringField("Reason", [InputRequired(), Length(max=LONGEST_REASON), _printable], description="For the audit log.")
+
+
+class EndpointForm(BaseForm):
+    """Where webhooks go, and which."""
+
+    # Not "url": Flask-Admin takes that for the page to return to.
+    address = StringField("URL", [InputRequired()], render_kw={"maxlength": LONGEST_URL})
+    event_types = SelectMultipleField("Events", [InputRequired()], choices=EVENT_TYPES, default=EVENT_TYPES)
+    description = StringField("Description", [_printable], render_kw={"maxlength": LONGEST_DESCRIPTION})
+
+
+class NewEndpointForm(EndpointForm):
+    """An endpoint, and whose orders it hears of for good."""
+
+    client = StringField("Client", [_printable], description="The API client whose orders it hears of; empty: all orders.")
+
+
+class RotateForm(BaseForm):
+    """Nothing to fill in: sending it is the decision."""
 
 
 class ActionForm(BaseForm):

@@ -37,6 +37,7 @@ class PanelView(BaseModelView):
     listing: ClassVar[Listing]
     panel_filters: ClassVar[tuple[Filter, ...]] = ()
     empty = "There is nothing here yet."
+    fields_of: ClassVar[dict[str, str]] = {}  # the form's field for an act's pointer, where their names differ
     takes_reason = True  # whether the acts behind the actions write a reason down
 
     # Flask-Admin asks at its start which columns and forms there are.
@@ -157,7 +158,7 @@ class PanelView(BaseModelView):
             return act()
         except InvalidInputError as error:
             for pointer, detail in error.faults:
-                name = pointer.removeprefix("/")
+                name = self.fields_of.get(pointer, pointer.removeprefix("/"))
                 if name in form:
                     form[name].errors = [*form[name].errors, detail]
                 else:

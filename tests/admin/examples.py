@@ -10,11 +10,19 @@ from orderapp.orders.processing import process_orders
 from orderapp.products.editing import archive_product, create_product
 from orderapp.reports.days import today
 from orderapp.reports.summarising import summarise_day
+from orderapp.webhooks.drafts import Draft
+from orderapp.webhooks.registering import create_endpoint
 from tests.orders.examples import a_task, placed
 from tests.sql import one, sql
 
 # What a stranger may have typed where only words belong.
 SCRIPT = "<script>alert('x')</script>"
+
+# Where nothing listens; nobody asks a name server for it before a worker sends there.
+HOOK = "https://receiver.example/hook"
+
+# What an endpoint may hear of; the one that ``fill`` makes hears of all.
+ONE = "order.failed"
 
 LISTS = ("orders", "items", "products", "sales", "deliveries", "endpoints", "parked", "audit")
 
@@ -31,6 +39,7 @@ class Rows:
     cancelled: int
     parked: int
     delivery: int
+    endpoint: int
 
 
 def fill() -> Rows:
@@ -49,7 +58,8 @@ def fill() -> Rows:
     parked = one("SELECT id FROM outbox WHERE subject_id = %(id)s AND task = 'orders.process'", id=pending)
     sql("UPDATE outbox SET parked_at = now(), error = %(x)s WHERE id = %(id)s", id=parked, x=SCRIPT)
     summarise_day(today(UTC), UTC, "USD")
-    return Rows(product, archived, pending, confirmed, failed, cancelled, parked, delivery)
+    endpoint = create_endpoint(Draft(HOOK, description=SCRIPT), None, frozenset(), "cli:me").id
+    return Rows(product, archived, pending, confirmed, failed, cancelled, parked, delivery, endpoint)
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ class Request:
 
 def requests_for(rows: Rows) -> dict[str, Request]:
     """Return a request for every endpoint but the login's and the static files'. A new endpoint needs an entry here."""
-    products, orders = "/admin/products/", "/admin/orders/"
+    products, orders, endpoints = "/admin/products/", "/admin/orders/", "/admin/endpoints/"
     return {
         "admin.index": Request("/admin/"),
         "admin.live_view": Request("/admin/live/"),
@@ -81,15 +91,16 @@ def requests_for(rows: Rows) -> dict[str, Request]:
         "admin_products.details_view": Request(f"{products}details/?id={rows.product}"),
         "admin_products.create_view": Request(f"{products}new/", ({"name": "Lamp", "price": "3.00", "stock": "4"},)),
         "admin_products.edit_view": Request(f"{products}edit/?id={rows.product}", ({"name": "Lamp", "price": "3.00"},)),
-        "admin_products.restock_view": Request(
-            f"{products}restock/?id={rows.product}", ({"quantity": "5", "reason": "found"},)
-        ),
+        "admin_products.restock_view": Request(f"{products}restock/?id={rows.product}", ({"quantity": "5", "reason": "x"},)),
         "admin_products.action_view": Request(
             f"{products}action/",
             ({"action": "archive", "rowid": rows.product}, {"action": "unarchive", "rowid": rows.archived}),
         ),
         "admin_deliveries.action_view": Request("/admin/deliveries/action/", ({"action": "resend", "rowid": rows.delivery},)),
         "admin_endpoints.action_view": Request("/admin/endpoints/action/", ({"action": "disable", "rowid": 1},)),
+        "admin_endpoints.create_view": Request(f"{endpoints}new/", ({"address": HOOK, "event_types": ONE},)),
+        "admin_endpoints.edit_view": Request(f"{endpoints}edit/?id={rows.endpoint}", ({"address": HOOK, "event_types": ONE},)),
+        "admin_endpoints.rotate_view": Request(f"{endpoints}rotate/?id={rows.endpoint}", ({},)),
         "admin_parked.action_view": Request(
             "/admin/parked/action/",
             (
