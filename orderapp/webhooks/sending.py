@@ -2,11 +2,13 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
 import structlog
 from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
 
 from config import VERSION
 from orderapp.database import outlast, reading, writing
@@ -24,7 +26,7 @@ log = structlog.get_logger(__name__)
 # below it then ends well before its lease of 45 s.
 LAST_START = 6
 
-# Seconds that a record waits for a database that went away during the POST; a restart takes one or two.
+# Seconds that reading what to say, and a record, wait for a database that went away; a restart takes one or two.
 PATIENCE = 3
 
 # Seconds that an answer waits to be recorded together with the next ones: a fast receiver's batch is one transaction, a
@@ -109,6 +111,16 @@ def _send_claims(run: Run, last_start: float) -> tuple[int, list[Result]]:
 
 
 def _bodies(mine: Sequence[Claim]) -> Mapping[str, bytes]:
+    """Read what each claim says, outlasting a short outage; after a longer one nothing was sent and no attempt is used."""
+    try:
+        return outlast(lambda: _read_bodies(mine), PATIENCE)
+    except SQLAlchemyError:
+        with suppress(SQLAlchemyError):  # not even that: then the lease lapses
+            outlast(lambda: _give_back(mine), PATIENCE)
+        raise
+
+
+def _read_bodies(mine: Sequence[Claim]) -> Mapping[str, bytes]:
     with reading() as session:
         return payload.bodies_of(session, mine)
 
@@ -116,7 +128,7 @@ def _bodies(mine: Sequence[Claim]) -> Mapping[str, bytes]:
 def _give_back(unsent: Sequence[Claim]) -> None:
     with writing() as session:
         free = claims.give_back(session, unsent)
-    log.info("no time left for webhooks, or all fail; others send them", delivery_ids=free)
+    log.info("webhooks not sent: no time left, all fail or the database is away; others send them", delivery_ids=free)
 
 
 def _send(claim: Claim, endpoint: Endpoint, body: bytes) -> Answer:

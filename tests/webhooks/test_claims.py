@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import pytest
 from flask import Flask
 from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy.exc import OperationalError
 
 from orderapp.database import db
 from orderapp.webhooks import outcomes, sending
 from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.rescuing import rescue_deliveries
 from orderapp.webhooks.sending import deliver
+from tests.wire import listening
 
 from .conftest import Factory, Sql
 from .receivers import RecordingReceiver, answering, in_turn
@@ -222,6 +224,35 @@ def test_a_connection_lost_during_the_record_costs_no_attempt(
     assert deliver([a_delivery()], receivers) == 1
     assert len(receiver.requests) == 1
     assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [1]
+
+
+def test_a_connection_lost_between_claim_and_post_costs_no_attempt(
+    a_delivery: Factory, receivers: Receivers, receiver: RecordingReceiver, sql: Sql
+) -> None:
+    """What is to be said is read again; a delivery on its last attempt would else be given up without a POST."""
+    delivery_id = a_delivery()
+    with listening() as wire:
+        wire.cut("FROM order_events WHERE id = ANY")
+        assert deliver([delivery_id], receivers) == 1
+    assert len(receiver.requests) == 1
+    assert [row.attempt for row in sql("SELECT attempt FROM webhook_attempts")] == [1]
+
+
+def test_claims_are_given_back_unused_when_what_they_say_cannot_be_read(
+    a_delivery: Factory, receivers: Receivers, receiver: RecordingReceiver, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A longer outage; the deliveries are free, and have a message again."""
+    monkeypatch.setattr(sending, "PATIENCE", -1)
+    delivery_id = a_delivery()
+    sql("DELETE FROM outbox")
+    with listening() as wire:
+        wire.cut("FROM order_events WHERE id = ANY")
+        with pytest.raises(OperationalError):
+            deliver([delivery_id], receivers)
+    assert receiver.requests == []
+    assert [(row.attempt, row.lease_until) for row in sql("SELECT attempt, lease_until FROM webhook_deliveries")] == [(0, None)]
+    assert [row.subject_id for row in sql("SELECT subject_id FROM outbox")] == [delivery_id]
+    assert deliver([delivery_id], receivers) == 1
 
 
 def test_a_database_restart_during_the_post_loses_nothing(
