@@ -47,7 +47,9 @@ class EndpointForm(BaseForm):
 
     # Not "url": Flask-Admin takes that for the page to return to.
     address = StringField("URL", [InputRequired()], render_kw={"maxlength": LONGEST_URL})
-    event_types = SelectMultipleField("Events", [InputRequired()], choices=EVENT_TYPES, default=EVENT_TYPES)
+    event_types = SelectMultipleField(
+        "Events", [InputRequired()], choices=EVENT_TYPES, default=EVENT_TYPES, description="Several with Ctrl or Cmd held."
+    )
     description = StringField("Description", [_printable], render_kw={"maxlength": LONGEST_DESCRIPTION})
 
 

@@ -12,7 +12,7 @@ import config
 from orderapp.accounts.registering import create_superuser
 from orderapp.reports.days import today
 from orderapp.reports.summarising import summarise_day
-from tests.admin.examples import fill, requests_for
+from tests.admin.examples import HOOK, fill, requests_for
 from tests.browser.operators import PATIENCE, Operator
 from tests.servers.processes import Processes
 from tests.servers.receiver import Receiver
@@ -47,7 +47,12 @@ def test_every_page_is_quiet_fits_the_window_and_asks_nobody_outside(
         alice.open(path)
         assert alice.overflow() == 0, path
         assert alice.page.locator("nav.navbar").count() == 1, path
-    assert len(paths) == 14
+    assert len(paths) == 17
+    alice.open("/admin/endpoints/new/")
+    alice.page.get_by_label("URL").fill(HOOK)
+    alice.page.get_by_role("button", name="Save").click()
+    expect(alice.page.locator("#secret")).to_contain_text("whsec_")
+    assert alice.overflow() == 0
     alice.open("/admin/sales/")
     assert pictures_drawn(alice.page) == 2
     for picture in pictures:  # opened by itself, it is a document under its own policy
