@@ -1,10 +1,14 @@
 """What tests stand on: databases and virtual hosts of their own, nodes that can be stopped and killed."""
 
+import subprocess
+import sys
+
 import amqp
 import psycopg2
 import pytest
 
-from tests.servers import postgres
+import config
+from tests.servers import postgres, waiting
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.run import Servers
 
@@ -94,3 +98,13 @@ def test_a_stopped_node_refuses_connections_and_a_paused_one_is_silent(private_n
     assert private_node.answers()
     private_node.stop()
     assert not private_node.answers()
+
+
+def test_a_port_is_given_to_one_process_only() -> None:
+    """A node that is down for a while would find its port taken when it comes back."""
+    port = waiting.free_port()
+    # Another process that would take this very port, and then those above it.
+    program = f"from tests.servers import waiting as w; ports = iter(range({port}, {port} + 100));"
+    program += "w.random.randint = lambda *_: next(ports); print(w.free_port())"
+    other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=config.ROOT)
+    assert int(other.stdout) > port

@@ -1,10 +1,15 @@
 """Waiting for a condition with a deadline: what a test does instead of sleeping and hoping."""
 
+import fcntl
+import os
 import random
 import socket
+import tempfile
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from functools import cache
+from pathlib import Path
+from typing import BinaryIO, TypeVar
 
 T = TypeVar("T")
 
@@ -14,6 +19,8 @@ POLL = 0.02
 # Linux gives outgoing connections ports from 32768 up. A server's port must not be among them: while the server is down,
 # a client that tries again and again can be given that very port, and even connect to itself.
 FIRST_PORT, LAST_PORT = 20_000, 32_000
+
+_given: set[int] = set()
 
 
 def wait_until(condition: Callable[[], T], seconds: float, what: str) -> T:
@@ -34,13 +41,26 @@ def a_place() -> str:
 
 
 def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nobody listens; random, so that two test runs at once do not meet."""
+    """Return a port of 127.0.0.1 on which nobody listens, and that no test of any run is given while this process lives.
+
+    A server's port is its own also while the server is down: another one that took it kept a node from coming back. The
+    kernel keeps the book, a lock on one byte per port, and closes it with the process.
+    """
     while True:
         port = random.randint(FIRST_PORT, LAST_PORT)
+        if port in _given:  # a process never waits for its own locks
+            continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
+                fcntl.lockf(_book(), fcntl.LOCK_EX | fcntl.LOCK_NB, 1, port)
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
+
+
+@cache
+def _book() -> BinaryIO:
+    return (Path(tempfile.gettempdir()) / f"orderapp-test-ports-{os.getuid()}").open("ab")
