@@ -18,7 +18,7 @@ run: $(STAMP)
 
 # Three processes on two cores: half of the tests wait for a process, a lease or a deadline.
 test: $(STAMP)
-	@.venv/bin/pytest -n 3
+	@.venv/bin/pytest -n 3 --durations=10
 
 SECONDS ?= 600
 SEED ?= 1
