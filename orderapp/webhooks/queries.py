@@ -40,7 +40,8 @@ AGAIN = f"""
     WHERE {FITTING} AND d.resend_of IS NULL AND d.state <> 'pending'
 """
 
-COUNT = text(f"SELECT count(*) {AGAIN}")
+# Without a limit, to the end.
+COUNT = text(f"SELECT count(*) FROM (SELECT {AGAIN} LIMIT :limit) AS fitting")
 
 DELIVERIES = text(f"""
     SELECT d.id, d.order_id, coalesce(e.type, 'endpoint.ping') AS type, d.state, d.attempt, d.due_at, d.finished_at,
@@ -141,9 +142,12 @@ def deliveries(session: Connection, wanted: Wanted, limit: int, before: int | No
     return [Delivery(*row) for row in rows]
 
 
-def count_again(session: Connection, wanted: Wanted, *, enabled: bool) -> int:
-    """Return how many deliveries a resend by this filter would send: finished ones, to endpoints that listen."""
-    return int(session.execute(COUNT, {**vars(wanted), "enabled": enabled}).scalar_one())
+def count_again(session: Connection, wanted: Wanted, *, enabled: bool, limit: int | None = None) -> int:
+    """Return how many deliveries a resend by this filter would send: finished ones, to endpoints that listen.
+
+    Stops counting at ``limit``.
+    """
+    return int(session.execute(COUNT, {**vars(wanted), "enabled": enabled, "limit": limit}).scalar_one())
 
 
 def attempts(session: Connection, delivery_id: int) -> list[Attempt]:

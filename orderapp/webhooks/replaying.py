@@ -8,14 +8,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from orderapp import audit
-from orderapp.database import writing
+from orderapp.database import reading, writing
 from orderapp.errors import ConflictError, NotFoundError
 from orderapp.outbox.messages import enqueue_many
 from orderapp.queues import WEBHOOKS_DELIVER
 
 from .claims import RESCUE_AFTER
 from .endpoint import BUILT_IN
-from .queries import AGAIN, USUAL_RATE, Wanted
+from .queries import AGAIN, USUAL_RATE, Wanted, count_again
 
 # Deliveries in one transaction: short, so that nobody waits for its locks.
 BATCH = 200
@@ -79,28 +79,40 @@ def resend(
     return sent
 
 
-def resend_fitting(wanted: Wanted, actor: str, *, enabled: bool, per_second: int = USUAL_RATE) -> int:
+def resend_fitting(
+    wanted: Wanted, actor: str, *, enabled: bool, per_second: int = USUAL_RATE, at_most: int | None = None
+) -> int:
     """Send the finished deliveries that fit again, so many each second from now on; returns how many.
 
-    In batches of their own transaction, the last with a line in the audit log: after a crash the rest is not sent.
+    In batches, each a transaction with its own line in the audit log: after a crash the rest is not sent, and the log
+    tells what was. Raises ConflictError when more than ``at_most`` fit, before anything is sent.
     """
+    if at_most is not None:
+        _refuse_too_many(wanted, at_most, enabled=enabled)
+    told = {name: value for name, value in vars(wanted).items() if value is not None}
     sent, after = 0, 0
     while True:
         with writing() as session:
             values = {**vars(wanted), "enabled": enabled, "after": after, "limit": BATCH}
             ids = list(session.scalars(SOME, values))
-            by_second: dict[int, list[Row[Any]]] = defaultdict(list)
+            before, by_second = sent, defaultdict[int, list[Row[Any]]](list)
             for row in session.execute(STATES, {"ids": ids, "endpoint_id": None}):
                 if row.state != "pending":
                     by_second[sent // per_second].append(row)
                     sent += 1
             for second, rows in by_second.items():
                 _send_again(session, rows, timedelta(seconds=second))
-            if len(ids) < BATCH:
-                told = {name: value for name, value in vars(wanted).items() if value is not None}
-                audit.record(session, audit.Change(actor, "resend", "deliveries", None, told, {"sent": sent}))
-                return sent
-            after = ids[-1]
+            if by_second:
+                audit.record(session, audit.Change(actor, "resend", "deliveries", None, told, {"sent": sent - before}))
+        if len(ids) < BATCH:
+            return sent
+        after = ids[-1]
+
+
+def _refuse_too_many(wanted: Wanted, at_most: int, *, enabled: bool) -> None:
+    with reading() as session:
+        if count_again(session, wanted, enabled=enabled, limit=at_most + 1) > at_most:
+            raise ConflictError(f"more than {at_most:,} deliveries fit; narrow since and until")
 
 
 def _refuse_unheard(session: Connection, row: Row[Any], *, enabled: bool) -> None:

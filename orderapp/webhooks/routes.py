@@ -16,6 +16,7 @@ from . import queries, registering, replaying
 from .drafts import Draft
 from .queries import EndpointView, Wanted
 from .schemas import (
+    MOST_AT_ONCE,
     AttemptsSchema,
     DeliveriesQuerySchema,
     DeliveriesSchema,
@@ -148,7 +149,7 @@ def resend_fitting(asked: dict[str, Any], endpoint_id: int) -> ResponseReturnVal
     _found(endpoint_id)
     wanted, send = replace(asked["wanted"], endpoint_id=endpoint_id), asked["send"]
     if send:
-        count = replaying.resend_fitting(wanted, _actor(), enabled=False, per_second=asked["rate"])
+        count = replaying.resend_fitting(wanted, _actor(), enabled=False, per_second=asked["rate"], at_most=MOST_AT_ONCE)
     else:
         with reading() as session:
             count = queries.count_again(session, wanted, enabled=False)

@@ -1,11 +1,14 @@
 """An operator sends a delivery again that was given up."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from orderapp.database import reading
 from orderapp.errors import ConflictError, NotFoundError
+from orderapp.webhooks import replaying
 from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.queries import Wanted, count_again
 from orderapp.webhooks.replaying import resend, resend_fitting
@@ -95,6 +98,44 @@ def test_a_resend_by_filter_counts_first_and_then_sends_at_its_rate(a_delivery: 
         " ON d.id = o.subject_id"))  # fmt: skip
     (entry,) = sql("SELECT actor, subject, before, after FROM audit_log WHERE action = 'resend'")
     assert tuple(entry) == ("Alice", "deliveries", {"state": "exhausted"}, {"sent": 4})
+
+
+def test_a_resend_that_is_cut_leaves_word_of_what_it_sent(
+    a_delivery: Factory, sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each batch commits with its own line in the audit log: whoever looks after a crash sees who sent how many."""
+    ids = [a_delivery() for _ in range(5)]
+    sql("DELETE FROM outbox")
+    sql("UPDATE webhook_deliveries SET state = 'exhausted'")
+    enqueue = replaying.enqueue_many
+
+    def crash(task: str, subject_ids: Sequence[int], **more: Any) -> None:
+        if ids[3] in subject_ids:
+            raise RuntimeError("killed")
+        enqueue(task, subject_ids, **more)
+
+    monkeypatch.setattr(replaying, "BATCH", 2)
+    with monkeypatch.context() as crashing:
+        crashing.setattr(replaying, "enqueue_many", crash)
+        with pytest.raises(RuntimeError):
+            resend_fitting(Wanted("exhausted"), "Alice", enabled=True)
+    entries = "SELECT actor, before, after FROM audit_log WHERE action = 'resend' ORDER BY id"
+    assert [tuple(entry) for entry in sql(entries)] == [("Alice", {"state": "exhausted"}, {"sent": 2})]
+    assert [row.subject_id for row in sql("SELECT subject_id FROM outbox ORDER BY id")] == ids[:2]
+    assert resend_fitting(Wanted("exhausted"), "Alice", enabled=True) == 3
+    assert [entry.after["sent"] for entry in sql(entries)] == [2, 2, 1]
+
+
+def test_more_than_the_caller_allows_are_not_begun(a_delivery: Factory, sql: Sql) -> None:
+    """Not one is sent of one too many; exactly so many are."""
+    for _ in range(3):
+        a_delivery()
+    sql("DELETE FROM outbox")
+    sql("UPDATE webhook_deliveries SET state = 'exhausted'")
+    with pytest.raises(ConflictError, match="more than 2 deliveries fit; narrow since and until"):
+        resend_fitting(Wanted("exhausted"), "Alice", enabled=True, at_most=2)
+    assert sql("SELECT 1 FROM outbox") == []
+    assert resend_fitting(Wanted("exhausted"), "Alice", enabled=True, at_most=3) == 3
 
 
 def test_nothing_is_sent_again_to_a_disabled_endpoint(a_delivery: Factory, sql: Sql) -> None:

@@ -6,6 +6,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from orderapp import access
+from orderapp.webhooks import routes
 from tests.clients import ALICE, CHARLIE, REQUIRED, a_key, bearer, client_id
 
 from .conftest import Factory, Sql
@@ -152,9 +153,36 @@ def test_a_wrong_filter_is_refused_with_a_pointer(
     assert sql("SELECT 1 FROM outbox") == []
 
 
+@pytest.mark.parametrize("more", [{}, {"rate": 500}])
+def test_everything_is_counted_but_never_sent(
+    alice: FlaskClient, finished: tuple[str, list[int]], sql: Sql, more: dict[str, Any]
+) -> None:
+    """A filter that was forgotten, or lost on its way, must not send all there ever was."""
+    path, _ = finished
+    assert alice.post(path, json=more).json == {"count": 4, "sent": False}
+    answer = alice.post(path, json={"send": True} | more)
+    assert answer.status_code == 422
+    assert answer.json["errors"] == [
+        {"pointer": "/send", "detail": "Name what to send: state, type, order_id, since or until."}
+    ]
+    assert sql("SELECT 1 FROM outbox") == []
+
+
+def test_one_request_sends_so_many_at_most(
+    alice: FlaskClient, finished: tuple[str, list[int]], sql: Sql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread of the web server is for all; the answer says what to do."""
+    path, _ = finished
+    monkeypatch.setattr(routes, "MOST_AT_ONCE", 2)
+    answer = alice.post(path, json={"state": "exhausted", "send": True})
+    assert (answer.status_code, answer.json["detail"]) == (409, "more than 2 deliveries fit; narrow since and until")
+    assert sql("SELECT 1 FROM outbox") == []
+    assert alice.post(path, json={"state": "succeeded", "send": True}).json == {"count": 1, "sent": True}
+
+
 def test_nobody_resends_to_anothers_endpoint(client: FlaskClient, finished: tuple[str, list[int]], sql: Sql) -> None:
     """It is as if it did not exist."""
     assert client_id(ALICE)
     stranger = bearer(a_key(CHARLIE, access.WEBHOOKS_WRITE))
-    assert client.post(finished[0], json={"send": True}, headers=stranger).status_code == 404
+    assert client.post(finished[0], json={"state": "exhausted", "send": True}, headers=stranger).status_code == 404
     assert sql("SELECT 1 FROM outbox") == []
