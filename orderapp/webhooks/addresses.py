@@ -9,14 +9,20 @@ from collections.abc import Sequence
 from contextlib import suppress
 from ipaddress import IPv6Address, IPv6Network, ip_address
 
+import structlog
 from requests_hardened.ip_filter import InvalidIPAddress, get_ip_address
 
 from .deadline import time_left
+
+log = structlog.get_logger(__name__)
 
 # Seconds to connect to one address: a healthy host needs one at most, even across the world.
 CONNECT_TIMEOUT = 5
 
 ALLOW = "allow it by WEBHOOK_ALLOWED_HOSTS"
+
+# Without the address: clients read this, and would map our network by names that lead into it. The log has it.
+PRIVATE = f"its address is private; {ALLOW}"
 
 # All that is given out of IPv6. What lies outside is local, old or a way to write IPv4.
 GLOBAL_IPV6 = IPv6Network("2000::/3")
@@ -37,7 +43,10 @@ def connect(host: str, port: int, *, vetted: bool, options: Sequence[tuple[int, 
             if vetted:
                 refuse_private(str(address[0]))
             return _connected(socket.socket(family, kind, protocol), address, options)
-        except (OSError, RefusedError) as fault:
+        except RefusedError as fault:
+            log.info("private address refused", host=host, address=address[0])
+            faults.append(fault)
+        except OSError as fault:
             faults.append(fault)
     # What happened on the way tells more than what was not even tried.
     raise next((fault for fault in faults if isinstance(fault, OSError)), faults[0])
@@ -61,14 +70,14 @@ def refuse_private(address: str) -> None:
     parsed = ip_address(address.partition("%")[0])
     mapped = parsed.ipv4_mapped if isinstance(parsed, IPv6Address) else None
     if isinstance(parsed, IPv6Address) and mapped is None and parsed not in GLOBAL_IPV6:
-        raise RefusedError(f"the address {parsed} is private; {ALLOW}")
+        raise RefusedError(PRIVATE)
     public = mapped or parsed
     try:
         get_ip_address(str(public), 0, allow_loopback=False)
     except InvalidIPAddress as fault:
-        raise RefusedError(f"the address {public} is private; {ALLOW}") from fault
+        raise RefusedError(PRIVATE) from fault
     if not public.is_global or public.is_reserved:
-        raise RefusedError(f"the address {public} is private; {ALLOW}")
+        raise RefusedError(PRIVATE)
 
 
 def refuse_private_literal(host: str) -> None:

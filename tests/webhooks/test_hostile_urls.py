@@ -14,6 +14,7 @@ from orderapp.webhooks.endpoint import Endpoint
 from orderapp.webhooks.target import post
 
 from . import SECRET
+from .conftest import Logged
 from .receivers import RecordingReceiver, answering
 
 # Every way to write an address of this host, of its network or of nobody; each as https unless it says otherwise.
@@ -130,6 +131,22 @@ def test_each_address_is_vetted_and_the_good_one_reached(
     with addresses.connect("shop.example", port, vetted=True) as sock:
         assert sock.getpeername() == ("127.0.0.1", port)
     assert connected == ["127.0.0.9", "127.0.0.1"]
+
+
+@pytest.mark.usefixtures("app")
+def test_where_a_name_leads_inside_our_network_is_told_to_the_log_only(
+    logged: Logged, connected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client reads its attempts' errors: with an address in them they would map our names and networks for it."""
+    resolving(monkeypatch, ["10.1.2.3", "fd00::1"])
+    answer = post(Endpoint("https://intra.example/hook", SECRET), b"{}", {}, 2)
+    assert answer.error == "its address is private; allow it by WEBHOOK_ALLOWED_HOSTS"
+    refused = [line for line in logged() if line["event"] == "private address refused"]
+    assert [(line["host"], line["address"], line["level"]) for line in refused] == [
+        ("intra.example", "10.1.2.3", "info"),
+        ("intra.example", "fd00::1", "info"),
+    ]
+    assert connected == []
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
