@@ -177,6 +177,10 @@ class _Watched:
     socket_options: Any
     _held: list[bytes] | None = None
 
+    def __str__(self) -> str:
+        """Say where it leads: urllib3 begins its faults with this, and whoever reads them knows no class of ours."""
+        return f"{self.host}:{self.port}"
+
     def _new_conn(self) -> socket.socket:
         about: Any = self
         try:
@@ -271,9 +275,11 @@ def _is_timeout(fault: Exception, deadline: Deadline) -> bool:
 
 def _words(fault: Exception) -> str:
     """Word a fault. None tells the URL, whose path or query may be a secret, as one of a retry would."""
-    return f"{fault}" or type(fault).__name__
+    # urllib3 wraps what another library raised: as text, the two would be a tuple with the name of a class.
+    words = " ".join(map(str, fault.args)) if isinstance(fault, HTTPError) else str(fault)
+    return words or "it failed without a word"
 
 
 def _storable(error: str) -> str:
     # A stranger's words: PostgreSQL refuses a NUL, and an operator's terminal would obey an escape sequence.
-    return printable(error)[:ERROR_LIMIT]
+    return printable(error).rstrip()[:ERROR_LIMIT]

@@ -158,13 +158,22 @@ def test_proxies_of_the_environment_are_not_used(
     assert len(receiver.requests) == 1
 
 
-@pytest.mark.parametrize("behave", [hanging_up, dripping(b"\x00\x01\x02\r\n")], ids=["hangs up", "no HTTP"])
-def test_a_broken_answer_is_a_failure_in_words(receiver: RecordingReceiver, endpoint: Endpoint, behave: Behaviour) -> None:
-    """No exception of a library comes through."""
+@pytest.mark.parametrize(
+    ("behave", "error"),
+    [
+        (hanging_up, "Connection aborted. Remote end closed connection without response"),
+        (dripping(b"\x00220 mail\r\n"), "Connection aborted.  220 mail"),
+    ],
+    ids=["hangs up", "no HTTP"],
+)
+def test_a_broken_answer_is_a_failure_in_words(
+    receiver: RecordingReceiver, endpoint: Endpoint, behave: Behaviour, error: str
+) -> None:
+    """No exception of a library comes through, nor the name of one."""
     receiver.behave = behave
     answer = send(endpoint, SHORT)
     assert not answer.received
-    assert answer.error
+    assert answer.error == error
 
 
 def test_a_closed_port_is_a_failure_that_does_not_tell_the_path(endpoint: Endpoint) -> None:
@@ -174,7 +183,8 @@ def test_a_closed_port_is_a_failure_that_does_not_tell_the_path(endpoint: Endpoi
     closed = replace(endpoint, url=f"http://127.0.0.1:{port}/?token=s3cret", allowed_hosts=frozenset({"127.0.0.1"}))
     answer = send(closed)
     assert answer.error is not None
-    assert "Connection refused" in answer.error
+    assert answer.error.startswith(f"127.0.0.1:{port}: no connection: ")
+    assert answer.error.endswith("Connection refused")
     assert "s3cret" not in answer.error
 
 
@@ -182,7 +192,7 @@ def test_a_name_that_does_not_resolve_is_a_failure() -> None:
     """Reserved by RFC 2606, so that it never will."""
     answer = send(Endpoint("https://receiver.invalid/hook", SECRET))
     assert answer.error is not None
-    assert "Failed to resolve 'receiver.invalid'" in answer.error
+    assert answer.error.startswith("receiver.invalid:443: Failed to resolve 'receiver.invalid' (")
 
 
 @pytest.mark.parametrize(
