@@ -99,7 +99,8 @@ SETTINGS: tuple[Setting, ...] = (
             "signs webhooks by Standard Webhooks; required with WEBHOOK_URL",
             "set whsec_ and 24 to 64 random bytes in base64", signing_secret),
     Setting("WEBHOOK_ALLOWED_HOSTS", "list", [],
-            "receivers (host or host:port, comma-separated) that may be private or plain http",
+            "receivers (host or host:port, comma-separated) that may be private or plain http; "
+            "for endpoints of API clients as well: name host:port, and only what clients may reach and read the answers of",
             "set host or host:port, comma-separated"),
     Setting("WEBHOOK_LOG_DAYS", "int", 90,
             "how long attempts and the beginnings of their answers are kept", "set a number from 7 to 3650", Range(7, 3650)),
