@@ -8,7 +8,7 @@ from orderapp.admin.filters import Filter
 from orderapp.admin.queries import Listing
 from orderapp.admin.view import PanelView
 from orderapp.outbox import parking
-from orderapp.queues import QUEUE_NAMES
+from orderapp.queues import EVENTS, QUEUE_NAMES
 
 
 class ParkedView(PanelView):
@@ -18,7 +18,7 @@ class ParkedView(PanelView):
     column_list = ("id", "queue", "task", "subject_id", "args", "parked_at", "error")
     column_labels = {"id": "Message", "subject_id": "About", "parked_at": "Parked", "error": "Reason"}  # noqa: RUF012
     empty = "Nothing is parked."
-    panel_filters = (Filter("queue", "Queue", "choice", QUEUE_NAMES),)
+    panel_filters = (Filter("queue", "Queue", "choice", (*QUEUE_NAMES, EVENTS.queue)),)
     listing = Listing(
         "id, queue, task, subject_id, args, parked_at, error",
         "outbox",
@@ -32,7 +32,12 @@ class ParkedView(PanelView):
         """Let the relay try messages again."""
         self.act_on(ids, "Due again", lambda row_id, reason: parking.retry_parked([row_id], self.actor(), reason))
 
-    @action("discard", "Discard", "Delete the chosen messages for good? What is still open gets a new one from the rescuers.")
+    @action(
+        "discard",
+        "Discard",
+        "Delete the chosen messages for good? An order or delivery that is still open gets a new one from the rescuers; "
+        "an event gets none.",
+    )
     def discard(self, ids: list[str]) -> None:
         """Delete messages for good."""
         if not request.form.get("reason", "").strip():

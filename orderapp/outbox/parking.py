@@ -27,7 +27,8 @@ def retry_parked(message_ids: list[int], actor: str = "system", reason: str | No
 def discard_parked(message_ids: list[int], actor: str = "system", reason: str | None = None) -> int:
     """Delete these parked messages for good; returns how many. Raises NotFoundError when one is not parked.
 
-    An order or delivery that is still open is not lost with it: the rescuers write a new message.
+    An order or delivery that is still open is not lost with it: the rescuers write a new message. An event of the queue
+    ``events`` has no rescuer: the services behind EVENTS_EXCHANGE never hear of it.
     """
     return _change(_DISCARD, "discard", message_ids, actor, reason)
 

@@ -127,6 +127,13 @@ def test_a_parked_message_is_discarded_with_a_reason_only(visit: Visit, rows: Ro
     assert one("SELECT before FROM audit_log WHERE action = 'discard'")["subject_id"] == rows.pending
 
 
+def test_who_discards_is_told_what_gets_no_new_message(visit: Visit, rows: Rows) -> None:
+    """Orders and deliveries have rescuers; an event that is discarded is heard of by no other service."""
+    assert rows.parked
+    page = visit("operator").get("/admin/parked/").text
+    assert "An order or delivery that is still open gets a new one from the rescuers; an event gets none." in page
+
+
 def test_a_message_that_is_not_parked_is_left_alone(visit: Visit, rows: Rows) -> None:
     """What the relay is about to send cannot be discarded."""
     due = one("SELECT min(id) FROM outbox WHERE parked_at IS NULL")

@@ -116,6 +116,14 @@ def test_each_list_is_narrowed_by_its_filters(visit: Visit, rows: Rows, address:
     assert rows.product
 
 
+def test_parked_events_are_found_by_their_queue(visit: Visit, rows: Rows) -> None:
+    """No worker has that queue, but its rows park as well."""
+    sql("UPDATE outbox SET queue = 'events', task = 'events.publish' WHERE id = %(id)s", id=rows.parked)
+    answer = visit("operator").get("/admin/parked/?queue=events")
+    assert alerts(answer) == ""
+    assert "events.publish" in answer.text
+
+
 def test_an_orders_page_shows_all_that_belongs_to_it(visit: Visit, rows: Rows) -> None:
     """Lines, events, movements, deliveries, attempts, claim."""
     page = visit("viewer").get(f"/admin/orders/details/?id={rows.confirmed}").text
