@@ -14,13 +14,15 @@ from orderapp.redaction import Redactor
 # A client's own id is kept when it is short and plain; anything else could forge log lines or fill the disk.
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
-# Loggers that say at every task or start what our own lines say already, or (kombu, of the file broker) nothing of use.
+# Loggers that say at every task or start what our own lines say already, or (kombu, of the file broker) nothing of use;
+# and urllib3, which warns of a receiver's malformed header with its whole URL, whose path or query may be a secret.
 _NOISY = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.CRITICAL,
     "celery.beat": logging.WARNING,
     "kombu.connection": logging.ERROR,
     "flower.inspector": logging.ERROR,
+    "urllib3": logging.ERROR,
 }
 
 # Loggers that their library has given a handler and a format of its own before our application is loaded.

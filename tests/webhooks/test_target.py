@@ -1,5 +1,6 @@
 """The way out: which addresses are refused, what counts as received, and that every exchange ends."""
 
+import logging
 import socket
 import time
 from dataclasses import replace
@@ -7,6 +8,7 @@ from http.server import BaseHTTPRequestHandler
 
 import pytest
 
+from orderapp import logs
 from orderapp.webhooks.endpoint import Answer, Endpoint
 from orderapp.webhooks.target import ANSWER_LIMIT, ERROR_LIMIT, post
 
@@ -240,3 +242,24 @@ def test_an_allowed_host_is_that_host_and_port_only(receiver: RecordingReceiver,
 def test_the_secret_is_not_shown_with_the_endpoint(endpoint: Endpoint) -> None:
     """An endpoint in a log line or traceback gives nothing away."""
     assert SECRET not in repr(endpoint)
+
+
+def test_a_malformed_answer_puts_no_url_into_the_log(
+    receiver: RecordingReceiver, endpoint: Endpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Path and query may be the receiver's secret; urllib3 would write them, with a stack, at each POST."""
+
+    def misspelling(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nno colon\r\nContent-Length: 0\r\n\r\n")
+        handler.close_connection = True
+
+    receiver.behave = misspelling
+    root = logging.getLogger()
+    before = list(root.handlers), root.level
+    try:
+        logs.configure("json")
+        answer = send(replace(endpoint, url=f"{endpoint.url}?token=hunter2"))
+    finally:
+        root.handlers[:], root.level = before
+    assert answer.received
+    assert capsys.readouterr().err == ""
