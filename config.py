@@ -246,7 +246,8 @@ def secrets_in(settings: Settings) -> list[str]:
     """Return every secret that the settings hold, also as it is written inside a URL: for the log, which must not."""
     urls = [urlsplit(url).password or "" for url in (settings.database_url, settings.celery_broker_url)]
     login = (settings.flower_basic_auth or "").partition(":")[2]
-    found = [settings.secret_key, settings.webhook_secret or "", login, *urls, *map(unquote, urls)]
+    tokens = [settings.secret_key, settings.webhook_secret or "", settings.metrics_token or "", login]
+    found = [*tokens, *urls, *map(unquote, urls)]
     return [secret for secret in found if secret and secret not in DEFAULT_SECRETS]
 
 

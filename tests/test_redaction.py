@@ -1,10 +1,12 @@
 """Secrets in log lines, whoever wrote them."""
 
 import logging
+from dataclasses import replace
 
 import pytest
 import structlog
 
+from config import Settings, secrets_in
 from orderapp import logs
 from orderapp.accounts.keys import new_key
 from orderapp.redaction import Redactor
@@ -54,6 +56,21 @@ def test_what_is_no_secret_stays(line: str) -> None:
 def test_a_secret_that_begins_with_another_is_replaced_whole() -> None:
     """The shorter one would leave its end behind."""
     assert Redactor(["password-1", "password-1-and-more"])("password-1-and-more") == "***"
+
+
+def test_the_secrets_of_all_settings_are_known(settings: Settings) -> None:
+    """What the redactor is not told, it cannot look for."""
+    planted = replace(
+        settings,
+        secret_key="the-key",
+        webhook_secret="whsec_signs",
+        metrics_token="the-token",
+        flower_basic_auth="shop:of-flower",
+        database_url="postgresql+psycopg2://u:of%2Fdatabase@db/x",
+        celery_broker_url="amqp://u:of-broker@mq//",
+    )
+    known = {"the-key", "whsec_signs", "the-token", "of-flower", "of%2Fdatabase", "of/database", "of-broker"}
+    assert set(secrets_in(planted)) == known
 
 
 @pytest.mark.parametrize("log_format", ["json", "console"])

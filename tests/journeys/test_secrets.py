@@ -18,6 +18,7 @@ SECRET_KEY = "planted-secret-key-" + "5f" * 16
 DATABASE_PASSWORD = "planted-database-password"
 BROKER_PASSWORD = "planted-broker-password"
 FLOWER_PASSWORD = "planted-flower-password"
+METRICS_TOKEN = "planted-metrics-token"
 COOKIE = "eyJwbGFudGVkIjoiY29va2llIn0.planted.cookie"
 
 TALKATIVE = "tests.journeys.debugging"
@@ -50,6 +51,7 @@ def talkative(world: World) -> World:
         "SECRET_KEY": SECRET_KEY,
         "REQUIRE_API_KEY": "true",
         "FLOWER_BASIC_AUTH": f"shop:{FLOWER_PASSWORD}",
+        "METRICS_TOKEN": METRICS_TOKEN,
         "LOG_FORMAT": "json",
         "EVENTS_EXCHANGE": "shop.events",
     }
@@ -92,7 +94,8 @@ def test_no_secret_is_in_any_line_of_any_process(talkative: World, node: RabbitN
     doctor = shop.processes.start("doctor", "flask", "doctor")
     wait_until(lambda: doctor.exit_code is not None, 60, "the doctor")
 
-    secrets = [key[-64:], SECRET_KEY, WEBHOOK_SECRET, DATABASE_PASSWORD, BROKER_PASSWORD, FLOWER_PASSWORD, COOKIE]
+    settings = [SECRET_KEY, WEBHOOK_SECRET, DATABASE_PASSWORD, BROKER_PASSWORD, FLOWER_PASSWORD, METRICS_TOKEN]
+    secrets = [key[-64:], COOKIE, *settings]
     others = [one for one in shop.processes.started if one is not created]  # which prints the key, this once
     found = [
         (one.name, secret, line) for one in others for secret in secrets for line in one.text.splitlines() if secret in line
