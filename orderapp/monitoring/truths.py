@@ -31,7 +31,8 @@ OVERDUE = timedelta(minutes=1)
 # What most wait, what one in twenty waits, what one in a hundred waits.
 QUANTILES = (0.5, 0.95, 0.99)
 
-# A page of metrics must not wait for a locked or busy database: Prometheus gives up after 10 s.
+# A page of metrics must not wait for a locked or busy database: Prometheus gives up after 10 s. The limit is each statement's;
+# the first one that reaches it ends the look. Several that are slow and stay below it may outlast Prometheus together.
 _LIMIT = text("SET LOCAL statement_timeout = '3s'")
 
 _NOW = text("SELECT now()")

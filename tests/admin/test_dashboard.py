@@ -171,6 +171,14 @@ def test_a_slow_answer_costs_only_itself(visit: Visit, monkeypatch: pytest.Monke
     assert shown["Open orders"][0] == "0"
 
 
+def test_a_question_of_several_statements_gets_no_more_time(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of them alone would be in time; together they would keep a thread of the web process for a multiple of it."""
+    assert app
+    monkeypatch.setattr(dashboard, "PATIENCE", 0.5)
+    found = dashboard.look({"slow": lambda session: [session.execute(text("SELECT pg_sleep(0.3)")) for _ in range(2)]})
+    assert found["slow"].fault == "The database is slow: no answer in time."
+
+
 def test_when_the_time_is_over_nothing_more_is_asked(app: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """A database that is slow is left alone."""
     assert app
