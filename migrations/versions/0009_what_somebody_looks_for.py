@@ -12,11 +12,13 @@ branch_labels = None
 depends_on = None
 
 # Partial, so that an order that is confirmed, a message that is published and a delivery that arrives never write to them.
-# Without them, a list of what is rare reads all that is not.
+# Without them, a list of what is rare reads all that is not. Where they are there already, an operator built them while the
+# service ran (docs/operations.md, Upgrades): this way keeps writers out until all three are there.
 TABLES = """
-CREATE INDEX orders_ended ON orders (status, id) WHERE status IN ('failed', 'cancelled');
-CREATE INDEX outbox_parked ON outbox (id) WHERE parked_at IS NOT NULL;
-CREATE INDEX webhook_deliveries_given_up ON webhook_deliveries (state, id) WHERE state IN ('exhausted', 'disabled');
+CREATE INDEX IF NOT EXISTS orders_ended ON orders (status, id) WHERE status IN ('failed', 'cancelled');
+CREATE INDEX IF NOT EXISTS outbox_parked ON outbox (id) WHERE parked_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS webhook_deliveries_given_up ON webhook_deliveries (state, id)
+    WHERE state IN ('exhausted', 'disabled');
 """
 
 
