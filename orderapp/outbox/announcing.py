@@ -1,7 +1,7 @@
 """Act: events leave the outbox for the exchange to which other services bind their queues.
 
-A relay beside that of the tasks, with a connection and a breaker of its own: whatever is wrong with the exchange, no order
-waits for it.
+A relay beside that of the tasks, with a connection and a breaker of its own: an exchange that refuses holds up no order. One
+that is silent does: both take turns in one thread, and a window waits 3 s for its confirms before the breaker opens.
 """
 
 from collections import defaultdict
