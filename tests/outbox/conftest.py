@@ -52,7 +52,7 @@ def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     return lambda: [
         record.msg
         for record in caplog.records
-        if record.name.startswith(ours) and isinstance(record.msg, dict) and record.msg["event"] != "message published"
+        if record.name.startswith(ours) and isinstance(record.msg, dict) and record.msg["event"] != "messages published"
     ]
 
 

@@ -2,7 +2,9 @@
 
 import uuid
 from itertools import chain
+from typing import Any
 
+import pytest
 from flask import Flask
 from psycopg2.extras import Json
 
@@ -235,3 +237,26 @@ def test_an_empty_outbox_opens_no_connection(a_relay: ARelay) -> None:
     relay = a_relay(publisher)
     assert relay.relay_once() == 0
     assert not relay.is_waiting
+
+
+def test_messages_of_one_row_share_the_lines_of_the_log(
+    a_relay: ARelay, any_broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line names up to a hundred messages and whose they are: one each took half of the relay's time."""
+    put_many(range(1, 151), task=WEBHOOKS_DELIVER)
+    a_relay(any_broker).relay_once()
+    lines: list[Any] = [record.msg for record in caplog.records if "messages published" in str(record.msg)]
+    assert [len(line["message_ids"]) for line in lines] == [100, 50]
+    assert [len(line["subject_ids"]) for line in lines] == [100, 50]
+    taken = {message.headers["id"] for message in take(any_broker, "webhooks")}
+    assert taken == {name for line in lines for name in line["message_ids"]}
+
+
+def test_a_message_of_many_rows_has_a_line_of_its_own(
+    a_relay: ARelay, any_broker: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Only it tells which orders the task of that id worked on."""
+    put_many(range(1, 251))
+    a_relay(any_broker).relay_once()
+    lines: list[Any] = [record.msg for record in caplog.records if "messages published" in str(record.msg)]
+    assert [(len(line["message_ids"]), len(line["subject_ids"])) for line in lines] == [(1, 100), (1, 100), (1, 50)]
