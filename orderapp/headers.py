@@ -45,8 +45,10 @@ def init_app(app: Flask, *, cors_origins: Collection[str], trusted_proxies: int)
 
 
 def _secure(response: Response) -> Response:
+    headers = response.headers
     for name, value in _SECURITY.items():
-        response.headers.setdefault(name, value)
+        if name not in headers:
+            headers.add(name, value)
     if request.is_secure:
         response.headers.setdefault("Strict-Transport-Security", _HTTPS_ONLY)
     return response
