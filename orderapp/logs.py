@@ -71,6 +71,7 @@ def init_app(app: Flask) -> None:
     """Give every request an id, in its log lines and in its answer."""
     app.before_request(_bind_request_id)
     app.after_request(_send_request_id)
+    app.teardown_request(_unbind_request_id)
 
 
 def current_request_id() -> str:
@@ -88,10 +89,14 @@ def request_id_from(header: object) -> dict[str, str]:
 def _bind_request_id() -> None:
     given = request.headers.get("X-Request-ID", "")
     g.request_id = given if _PLAIN_ID.match(given) else str(uuid7())
-    structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
 def _send_request_id(response: Response) -> Response:
     response.headers["X-Request-ID"] = current_request_id()
     return response
+
+
+def _unbind_request_id(_error: BaseException | None) -> None:
+    """Let the thread forget the id: what it does next is no part of this request."""
+    structlog.contextvars.unbind_contextvars("request_id")

@@ -8,7 +8,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-import structlog
 from flask import Flask
 from flask.testing import FlaskClient, FlaskCliRunner
 
@@ -58,7 +57,6 @@ def app(settings: product_config.Settings) -> Iterator[Flask]:
     """Give the application; the test is inside its context, so that it may call acts and queries."""
     import orderapp  # noqa: PLC0415 - tests/house runs without the application
 
-    structlog.contextvars.clear_contextvars()  # a request of the test before left its id, as each does until the next one
     application = orderapp.create_app(settings)
     application.test_client_class, application.test_cli_runner_class = OutsideClient, OutsideRunner
     with application.app_context():

@@ -9,6 +9,7 @@ import pytest
 import structlog
 from flask import Flask
 from flask.testing import FlaskClient
+from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from orderapp import logs
 from orderapp.outbox.messages import parameters
@@ -96,6 +97,16 @@ def test_two_requests_have_two_ids(client: FlaskClient) -> None:
     """One each, also without asking for it."""
     ids = {client.get("/health/live/").headers["X-Request-ID"] for _ in range(3)}
     assert len(ids) == 3
+
+
+@pytest.mark.parametrize("path", ["/health/live/", "/api/orders/x/", "/bug/"])
+def test_a_thread_forgets_the_request_with_its_answer(app: Flask, path: str) -> None:
+    """Whatever it does next, for the server or for another request, is not told under this id; a bug is no way around it."""
+    app.add_url_rule("/bug/", view_func=lambda: 1 / 0)
+    environ = EnvironBuilder(path, headers={"X-Request-ID": "abc"}).get_environ()
+    # As a server's thread calls it: the test client would forget by itself, in a context of its own.
+    run_wsgi_app(app.wsgi_app, environ)
+    assert structlog.contextvars.get_contextvars() == {}
 
 
 def test_outside_a_request_there_is_no_request_id() -> None:

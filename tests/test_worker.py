@@ -35,7 +35,7 @@ def deliver(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Deliver:
     def run(body: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         task = type("Door", (OrderTask,), {"name": queues.ORDERS_PROCESS, "run": staticmethod(body)})()
         task.bind(app.extensions["celery"])
-        task.push_request(id="the-task-id", called_directly=False)
+        task.push_request(id="the-task-id", request_id="abc", called_directly=False)
         try:
             return task(*args, **kwargs)
         finally:
@@ -75,10 +75,11 @@ def test_a_door_runs_inside_the_application_with_its_task_in_every_log_line(deli
 
     def body(number: int, *, doubled: bool) -> tuple[Any, ...]:
         bound = structlog.contextvars.get_contextvars()
-        return number, doubled, current_app._get_current_object(), bound["task"], bound["task_id"]  # type: ignore[attr-defined]
+        return number, doubled, current_app._get_current_object(), bound  # type: ignore[attr-defined]
 
-    assert deliver(body, 1, doubled=True) == (1, True, app, "orders.process", "the-task-id")
-    assert "task_id" not in structlog.contextvars.get_contextvars()
+    bound = {"task": "orders.process", "task_id": "the-task-id", "request_id": "abc"}
+    assert deliver(body, 1, doubled=True) == (1, True, app, bound)
+    assert structlog.contextvars.get_contextvars() == {}, "what comes next is no part of this task"
 
 
 def test_each_message_has_a_session_of_its_own(deliver: Deliver) -> None:

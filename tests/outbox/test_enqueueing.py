@@ -7,7 +7,6 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-import structlog
 from flask import Flask
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -86,7 +85,6 @@ def test_the_request_id_travels_with_the_message(app: Flask) -> None:
         app.preprocess_request()
         with writing():
             enqueue(ORDERS_PROCESS, 7)
-    structlog.contextvars.clear_contextvars()
     assert one("SELECT headers FROM outbox") == {"request_id": "abc-1"}
 
 
