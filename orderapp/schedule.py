@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from celery.beat import Scheduler as CeleryScheduler
+from celery.signals import before_task_publish
 
 from heartbeat import Heart
 from orderapp import exposition, queues, telemetry
@@ -39,6 +40,16 @@ def _as_celery_takes_it(entry: Entry) -> dict[str, Any]:
     # A message that waited until the next is due would only do the same again.
     options = {"expires": entry.every, "queue": queues.TASKS[entry.task].queue}
     return {"task": entry.task, "schedule": entry.every, "options": options}
+
+
+@before_task_publish.connect
+def _leave_the_end_to_the_worker(properties: dict[str, Any], **_signal: Any) -> None:
+    """Have an expired tick dropped by the worker that gets it, which Celery does, and not by RabbitMQ as well.
+
+    RabbitMQ would put each among the dead letters: an outage of PostgreSQL, in which ticks are given back, left some there,
+    and with them an alert about messages whose work the next tick had done long since.
+    """
+    properties.pop("expiration", None)
 
 
 class Scheduler(CeleryScheduler):

@@ -4,8 +4,10 @@ from uuid import uuid4
 
 import pytest
 
+from orderapp.queues import DEAD_QUEUE
 from tests.journeys.watching import watching
 from tests.journeys.world import World
+from tests.servers.waiting import wait_until
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -75,3 +77,13 @@ def test_a_message_about_an_order_that_does_not_exist_does_nothing(shop: World) 
         flower.wait_for("task-succeeded", "webhooks.deliver", 1)
 
     assert shop.snapshot() == before
+
+
+def test_a_tick_that_comes_too_late_is_let_go(shop: World) -> None:
+    """After an outage dozens of them wait: each would only do what the next tick does, and none is a dead letter."""
+    with watching(shop.messages.url) as flower:
+        late = shop.messages.send("orders.rescue", headers={"expires": "2026-01-01T00:00:00+00:00"})
+        dropped = ("task-revoked", late)
+        wait_until(lambda: dropped in {(one["type"], one.get("uuid")) for one in flower.events[:]}, 30, "the end of the tick")
+    wait_until(lambda: not shop.messages.waiting("maintenance"), 15, "an empty queue")
+    assert not shop.messages.waiting(DEAD_QUEUE)

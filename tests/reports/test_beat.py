@@ -1,12 +1,15 @@
 """Beat's table: in code, in the documentation, and as Celery has it."""
 
 import re
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from flask import Flask
 
 import config
 from orderapp.queues import TASKS
-from orderapp.schedule import BEAT, beat_schedule
+from orderapp.schedule import BEAT, Scheduler, beat_schedule
+from tests.journeys.messages import Messages
 
 
 def test_the_documented_table_is_the_code() -> None:
@@ -25,3 +28,17 @@ def test_beat_sends_what_the_table_says(app: Flask) -> None:
     for entry in schedule.values():
         assert entry["options"] == {"expires": entry["schedule"], "queue": TASKS[entry["task"]].queue}
         assert "args" not in entry
+
+
+@pytest.mark.rabbitmq
+def test_a_tick_that_waits_too_long_is_left_to_the_worker(app: Flask, broker: str) -> None:
+    """RabbitMQ would put it among the dead letters, and an alert would call somebody for nothing."""
+    celery = app.extensions["celery"]
+    scheduler = Scheduler(app=celery, lazy=True)
+    name = BEAT[0].task
+    scheduler.apply_async(scheduler.Entry(app=celery, name=name, **beat_schedule()[name]), advance=False)
+
+    (message,) = Messages(broker).take("maintenance")
+    assert "expiration" not in message.properties
+    in_time = datetime.fromisoformat(message.properties["application_headers"]["expires"])
+    assert timedelta() < in_time - datetime.now(UTC) <= timedelta(seconds=BEAT[0].every)
