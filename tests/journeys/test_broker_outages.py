@@ -3,7 +3,7 @@
 import logging
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import requests
@@ -16,26 +16,14 @@ log = logging.getLogger(__name__)
 
 pytestmark = pytest.mark.rabbitmq
 
+# The tests kill it.
+OWN_NODE = True
+
 # Times the median with the broker up, plus milliseconds: relay and workers share the two cores with the measurement.
 SLOWER, ALLOWANCE = 2, 15
 
 # The relay's words at the first failure of an outage.
 UNREACHABLE = "broker unreachable, messages wait in the outbox"
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """Give a node that may be killed."""
-    node = RabbitNode(tmp_path_factory.mktemp("rabbitmq") / "node")
-    node.start()
-    yield node
-    node.destroy()
-
-
-@pytest.fixture(scope="module")
-def broker(node: RabbitNode) -> str:
-    """Return the URL of that node."""
-    return node.url()
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,6 @@
 """RabbitMQ's users by role: each process does all of its work as its own user, and that user may do nothing else."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import amqp
 import pytest
@@ -27,18 +27,13 @@ ANSWER = 30
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """Give a node with the users of the file, who then get passwords, as docs/install.md says."""
-    node = RabbitNode(tmp_path_factory.mktemp("rabbitmq") / "node")
-    node.start()
-    try:
-        node.ctl("import_definitions", str(DEFINITIONS))
-        assert not any(_may_log_in(node, role, password) for role in ROLES for password in ("", PASSWORD))
-        for role in ROLES:
-            node.ctl("change_password", f"orderapp-{role}", PASSWORD)
-        yield node
-    finally:
-        node.destroy()
+def node(node: RabbitNode) -> RabbitNode:
+    """Return a node with the users of the file, who then get passwords, as docs/install.md says."""
+    node.ctl("import_definitions", str(DEFINITIONS))
+    assert not any(_may_log_in(node, role, password) for role in ROLES for password in ("", PASSWORD))
+    for role in ROLES:
+        node.ctl("change_password", f"orderapp-{role}", PASSWORD)
+    return node
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Another service hears of every order by EVENTS_EXCHANGE, also of those that were placed while the broker was away."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -12,22 +11,10 @@ from tests.servers.waiting import wait_until
 
 pytestmark = [pytest.mark.rabbitmq, pytest.mark.proof]
 
+# The tests kill it.
+OWN_NODE = True
+
 ON = {"EVENTS_EXCHANGE": "shop.events"}
-
-
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """Give a node that may be killed."""
-    node = RabbitNode(tmp_path_factory.mktemp("rabbitmq") / "node")
-    node.start()
-    yield node
-    node.destroy()
-
-
-@pytest.fixture(scope="module")
-def broker(node: RabbitNode) -> str:
-    """Return the URL of that node."""
-    return node.url()
 
 
 @pytest.fixture(scope="module")

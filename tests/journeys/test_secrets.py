@@ -1,7 +1,6 @@
 """Planted secrets are searched for in all that all processes say, at debug level and while things go wrong; lines are JSON."""
 
 import json
-from collections.abc import Iterator
 
 import pytest
 import requests
@@ -25,14 +24,11 @@ TALKATIVE = "tests.journeys.debugging"
 
 
 @pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """Give a node with a user of its own, whose password is no default."""
-    node = RabbitNode(tmp_path_factory.mktemp("rabbitmq") / "node")
-    node.start()
+def node(node: RabbitNode) -> RabbitNode:
+    """Return a node with a user of its own, whose password is no default."""
     node.ctl("add_user", "shop", BROKER_PASSWORD)
     node.ctl("set_permissions", "shop", ".*", ".*", ".*")
-    yield node
-    node.destroy()
+    return node
 
 
 @pytest.fixture(scope="module")

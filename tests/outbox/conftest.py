@@ -56,17 +56,6 @@ def logged(caplog: pytest.LogCaptureFixture) -> Logged:
     ]
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
-    """Give a RabbitMQ node that the tests of one module may freeze, starve and kill; each leaves it running."""
-    own = RabbitNode(tmp_path_factory.mktemp("node") / "rabbitmq")
-    try:
-        own.start()
-        yield own
-    finally:
-        own.destroy()
-
-
 @pytest.fixture
 def fragile(node: RabbitNode, request: pytest.FixtureRequest) -> Iterator[str]:
     """Give the URL of a virtual host of this test's own on the node that it may break."""

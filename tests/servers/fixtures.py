@@ -67,6 +67,17 @@ def private_node(tmp_path: Path) -> Iterator[RabbitNode]:
         node.destroy()
 
 
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitNode]:
+    """Give a node that the tests of one module may freeze, starve and kill; each leaves it running."""
+    own = RabbitNode(tmp_path_factory.mktemp("node") / "rabbitmq")
+    try:
+        own.start()
+        yield own
+    finally:
+        own.destroy()
+
+
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     """Give a webhook receiver; with it, the service sends there."""
