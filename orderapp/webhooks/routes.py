@@ -152,7 +152,7 @@ def resend_fitting(asked: dict[str, Any], endpoint_id: int) -> ResponseReturnVal
         count = replaying.resend_fitting(wanted, _actor(), enabled=False, per_second=asked["rate"], at_most=MOST_AT_ONCE)
     else:
         with reading() as session:
-            count = queries.count_again(session, wanted, enabled=False)
+            count = queries.count_again(session, wanted, enabled=False, limit=MOST_AT_ONCE + 1)
     return jsonify({"count": count, "sent": send})
 
 

@@ -132,7 +132,7 @@ class ResendSchema(Schema):
 class ResentSchema(Schema):
     """How many deliveries fit, and whether they are sent again."""
 
-    count = fields.Integer()
+    count = fields.Integer(metadata={"description": f"{MOST_AT_ONCE + 1:,}: so many or more, too many to send at once."})
     sent = fields.Boolean()
 
 

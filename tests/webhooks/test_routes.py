@@ -106,6 +106,17 @@ def test_a_delivery_shows_its_attempts(alice: FlaskClient, finished: tuple[str, 
     assert alice.get(f"{deliveries}{ids[4]}/attempts/").status_code == 404
 
 
+def test_a_count_ends_where_no_resend_would_begin(
+    alice: FlaskClient, finished: tuple[str, list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One more than can be sent says enough; counting all of a million would hold a thread of the web server for it."""
+    path, _ = finished
+    monkeypatch.setattr(routes, "MOST_AT_ONCE", 2)
+    four_fit = {"since": "2000-01-01T00:00:00Z"}
+    assert alice.post(path, json=four_fit).json == {"count": 3, "sent": False}
+    assert alice.post(path, json=four_fit | {"send": True}).status_code == 409
+
+
 def test_a_resend_by_filter_counts_first_and_sends_on_request(
     alice: FlaskClient, finished: tuple[str, list[int]], sql: Sql
 ) -> None:
