@@ -1,6 +1,7 @@
 """Who may read what a process has counted, and where processes without a web server of their own show it."""
 
 import hmac
+import os
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -63,6 +64,8 @@ def listen(settings: Settings) -> ThreadingHTTPServer | None:
     except (OSError, OverflowError) as error:
         log.warning("metrics are not shown", address=settings.metrics_listen, fault=str(error))
         return None
+    # A worker's children outlive it when it is killed; with a copy of the socket they would keep the port from its successor.
+    os.register_at_fork(after_in_child=server.socket.close)
     threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return server
 

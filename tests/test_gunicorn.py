@@ -1,6 +1,5 @@
 """gunicorn: after the fork nobody shares a database connection, and the real server answers as the test client does."""
 
-import re
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -11,30 +10,12 @@ import requests
 
 from heartbeat import set_draining
 from tests.servers.processes import Process, Processes
+from tests.servers.sockets import listeners, sockets
 from tests.servers.waiting import free_port, wait_until
 from tests.sql import one, sql
 
 # Seconds for an answer on a busy machine.
 ANSWER = 20
-
-LISTENING = "0A"  # a socket's state in /proc/net/tcp
-
-
-def sockets(pid: int) -> set[str]:
-    """Return the inodes of the sockets that a process has open."""
-    found = set()
-    for descriptor in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed while we looked
-            match = re.fullmatch(r"socket:\[(\d+)\]", str(descriptor.readlink()))
-            if match:
-                found.add(match[1])
-    return found
-
-
-def listeners() -> set[str]:
-    """Return the inodes of all TCP sockets that wait for connections; these a master and its workers share on purpose."""
-    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-    return {row[9] for row in rows if row[3] == LISTENING}
 
 
 def backends() -> list[int]:

@@ -7,6 +7,7 @@ import requests
 
 from tests.journeys.world import REST, World
 from tests.servers.processes import Processes
+from tests.servers.sockets import listeners, sockets
 from tests.servers.waiting import a_place, wait_until
 
 pytestmark = pytest.mark.rabbitmq
@@ -51,6 +52,14 @@ def test_a_stranger_learns_nothing_from_any_of_them(shop: World) -> None:
     """What a proxy brings is a stranger."""
     for process in (shop.web, shop.relay, shop.worker):
         assert requests.get(process.metrics_url, headers={"X-Forwarded-For": "192.0.2.7"}, timeout=REST).status_code == 403
+
+
+def test_a_workers_children_do_not_hold_its_port(shop: World) -> None:
+    """They outlive a worker that is killed, and its successor would find the port taken."""
+    assert sockets(shop.worker.pid) & listeners(), "the worker itself listens"
+    assert shop.worker.children
+    for child in shop.worker.children:
+        assert not sockets(child) & listeners()
 
 
 @pytest.mark.usefixtures("broker")
