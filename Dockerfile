@@ -1,8 +1,10 @@
 # One image for every process; compose gives each its command.
 # The first stage has pip and compilers' worth of tools, the second only what runs.
 FROM python:3.13-slim AS build
-COPY requirements.txt .
-RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r requirements.txt
+# requirements-otel.txt is the same with what sends traces.
+ARG REQUIREMENTS=requirements.txt
+COPY requirements*.txt ./
+RUN python -m venv /venv && /venv/bin/pip install --no-cache-dir --require-hashes -r $REQUIREMENTS
 
 FROM python:3.13-slim
 # A fixed uid: volumes and policies can name it. No shell, no home: nobody logs in here.

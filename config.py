@@ -113,6 +113,9 @@ SETTINGS: tuple[Setting, ...] = (
     Setting("METRICS_TOKEN", "str", None,
             "lets who sends it as Authorization: Bearer read /metrics; who calls from this machine itself needs none",
             'set the output of: python3 -c "import secrets; print(secrets.token_hex(16))"', Length(min=SHORTEST_TOKEN)),
+    Setting("OTEL_EXPORTER_OTLP_ENDPOINT", "url", None,
+            "the collector that traces go to (OTLP over HTTP); unset: none are made. Needs requirements-otel.txt",
+            "set http://host:4318 or https://host", url("https", "http")),
     Setting("PORT", "int", 8000, "where gunicorn listens", "set a free port from 1 to 65535", _port),
     Setting("WEB_HOST", "str", "127.0.0.1",
             "the address gunicorn binds; 0.0.0.0 in a container", "set an address of this host"),
@@ -155,6 +158,7 @@ class Settings:
     log_format: str
     metrics_listen: str | None
     metrics_token: str | None
+    otel_exporter_otlp_endpoint: str | None
     port: int
     web_host: str
     web_workers: int
@@ -244,7 +248,8 @@ def _contradictions(values: dict[str, Any], sources: Sources) -> list[tuple[str,
 
 def secrets_in(settings: Settings) -> list[str]:
     """Return every secret that the settings hold, also as it is written inside a URL: for the log, which must not."""
-    urls = [urlsplit(url).password or "" for url in (settings.database_url, settings.celery_broker_url)]
+    places = (settings.database_url, settings.celery_broker_url, settings.otel_exporter_otlp_endpoint or "")
+    urls = [urlsplit(url).password or "" for url in places]
     login = (settings.flower_basic_auth or "").partition(":")[2]
     tokens = [settings.secret_key, settings.webhook_secret or "", settings.metrics_token or "", login]
     found = [*tokens, *urls, *map(unquote, urls)]

@@ -13,7 +13,7 @@ from flask.json.provider import DefaultJSONProvider
 
 import config
 import heartbeat
-from orderapp import access, database, errors, failpoints, headers, logs, problem_pages, telemetry, worker
+from orderapp import access, database, errors, failpoints, headers, logs, problem_pages, telemetry, traces, worker
 from orderapp.accounts import bearer, guard, issuing, rates
 from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
@@ -91,8 +91,10 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     app.extensions["settings"] = settings
     failpoints.arm(settings.failpoints)
     logs.configure(settings.log_format, config.secrets_in(settings))
+    traces.configure(settings.otel_exporter_otlp_endpoint)
     headers.init_app(app, cors_origins=settings.cors_origins, trusted_proxies=settings.trusted_proxies)
     telemetry.init_app(app)
+    traces.init_app(app)
     logs.init_app(app)
     errors.init_app(app)
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)

@@ -133,8 +133,13 @@ def _observe(response: Response) -> Response:
 
 def _counter(labels: tuple[str, str, int]) -> Histogram:
     rule, method, status = labels
-    counter = _requests[labels] = REQUESTS.labels(_CONVERTER.sub("<", rule), method, status)
+    counter = _requests[labels] = REQUESTS.labels(plain(rule), method, status)
     return counter
+
+
+def plain(rule: str) -> str:
+    """Return a rule of a route without what an argument may be."""
+    return _CONVERTER.sub("<", rule)
 
 
 def _end(_error: BaseException | None) -> None:

@@ -9,7 +9,7 @@ import structlog
 from amqp.exceptions import ConsumerCancelled, NotFound, PreconditionFailed
 from celery import Celery, Task
 from celery.exceptions import Reject
-from celery.signals import setup_logging, worker_process_init
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
@@ -17,7 +17,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import PERIOD, Heart
-from orderapp import exposition, failpoints, filebroker, incoming, logs, queues, schedule, telemetry
+from orderapp import exposition, failpoints, filebroker, incoming, logs, queues, schedule, telemetry, traces
 from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
@@ -59,6 +59,7 @@ class OrderTask(Task):  # type: ignore[type-arg]
             _flask_app(self.app).app_context(),
             structlog.contextvars.bound_contextvars(task=self.name, task_id=self.request.id, **self._about_request()),
             telemetry.timing_task(self.name),
+            traces.span(self.name, "consumer", [self.request.get(traces.HEADER)], task_id=self.request.id),
         ):
             try:
                 return self._run_checked(*args, **kwargs)
@@ -230,6 +231,8 @@ def make_celery(app: Flask, broker_url: str) -> Celery:
     celery.set_default()
     app.extensions["celery"] = celery
     worker_process_init.connect(_forget_parents_connections, weak=False)
+    # After webhooks/couriers.py, which is imported before: what its threads still send has spans, too.
+    worker_process_shutdown.connect(_send_last_spans, weak=False)
     setup_logging.connect(_keep_our_logging, weak=False)
     return celery
 
@@ -239,6 +242,10 @@ def _forget_parents_connections(**_signal: Any) -> None:
 
     with _flask_app(celery).app_context():
         forget_connections()
+
+
+def _send_last_spans(**_signal: Any) -> None:
+    traces.finish()
 
 
 def _flask_app(celery: Celery) -> Flask:

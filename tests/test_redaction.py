@@ -68,8 +68,9 @@ def test_the_secrets_of_all_settings_are_known(settings: Settings) -> None:
         flower_basic_auth="shop:of-flower",
         database_url="postgresql+psycopg2://u:of%2Fdatabase@db/x",
         celery_broker_url="amqp://u:of-broker@mq//",
+        otel_exporter_otlp_endpoint="https://u:of-collector@traces",
     )
-    known = {"the-key", "whsec_signs", "the-token", "of-flower", "of%2Fdatabase", "of/database", "of-broker"}
+    known = {"the-key", "whsec_signs", "the-token", "of-flower", "of%2Fdatabase", "of/database", "of-broker", "of-collector"}
     assert set(secrets_in(planted)) == known
 
 

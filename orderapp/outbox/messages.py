@@ -13,6 +13,7 @@ from uuid import UUID
 import orjson
 from sqlalchemy import text
 
+from orderapp import traces
 from orderapp.database import LAST_ID, current_act
 from orderapp.logs import current_request_id
 from orderapp.queues import EVENTS, TASKS, Task
@@ -85,7 +86,7 @@ def _parameters(spec: Task, available_at: datetime | None) -> dict[str, Any]:
     if available_at is not None and available_at.utcoffset() is None:
         raise EnqueueError("available_at needs a time zone")
     request_id = current_request_id()
-    headers = {"request_id": request_id} if request_id else {}
+    headers = ({"request_id": request_id} if request_id else {}) | traces.headers()
     return {"queue": spec.queue, "task": spec.name, "headers": orjson.dumps(headers).decode(), "available_at": available_at}
 
 

@@ -18,6 +18,7 @@ from orderapp.database import reading, writing
 from orderapp.outbox.breaker import Breaker
 from orderapp.outbox.envelopes import BadRowError
 from orderapp.outbox.receipts import BrokerOutageError, Message, Publisher, Receipt
+from orderapp.outbox.spans import WindowSpans
 from orderapp.queues import QUEUE_NAMES, TASKS, Task
 
 log = structlog.get_logger(__name__)
@@ -42,7 +43,8 @@ WHERE EXISTS (SELECT 1 FROM outbox WHERE outbox.queue = q.queue AND parked_at IS
 # cursor over them would lose the row that commits late. JSON as text: psycopg2 would parse both columns of every row,
 # and a batch needs neither; that was a third of the relay's time.
 _CLAIM = text("""
-SELECT id, task, subject_id, CAST(args AS text), CAST(headers AS text), headers ->> 'request_id' FROM outbox
+SELECT id, task, subject_id, CAST(args AS text), CAST(headers AS text), headers ->> 'request_id',
+    headers ->> 'traceparent' FROM outbox
 WHERE queue = :queue AND parked_at IS NULL AND available_at <= now()
 ORDER BY available_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
@@ -58,7 +60,7 @@ Faults = dict[str, list[int]]
 
 
 class Row(NamedTuple):
-    """A claimed row; args and headers are JSON text, the request id is in the headers too."""
+    """A claimed row; args and headers are JSON text; what the headers hold of a request and of its trace once more."""
 
     id: int
     task: str
@@ -66,6 +68,7 @@ class Row(NamedTuple):
     args: str
     headers: str
     request_id: str | None
+    traceparent: str | None
 
 
 class Relay:
@@ -92,6 +95,7 @@ class Relay:
         self._publisher = publisher
         self._build = build
         self._stopping = stopping
+        self._spans = WindowSpans()
         self._connection = Breaker()
         self._queues = {queue: Breaker() for queue in queues}
 
@@ -145,6 +149,7 @@ class Relay:
         self.parked += parked
         if receipt is None:
             return parked
+        self._spans.end(messages[:room], receipt)
         _tell(receipt, {row.id: row for row in rows})
         self._note(queue, receipt)
         telemetry.note_window(queue, [len(message.row_ids) for message in receipt.acked], answered - began)
@@ -164,6 +169,8 @@ class Relay:
     def _message(self, task: Task, rows: Sequence[Row]) -> Message:
         row_ids = tuple(row.id for row in rows)
         headers = orjson.loads(rows[0].headers) if len(rows) == 1 else {}
+        if isinstance(headers, dict):
+            headers |= self._spans.open(task, row_ids, [row.traceparent for row in rows])
         if not task.batch:
             return self._build(task, orjson.loads(rows[0].args), headers, row_ids)
         # Two rows of one subject, as a rescue makes them, are one wake-up.

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import VERSION
+from orderapp import traces
 from orderapp.database import outlast, reading, writing
 
 from . import claims, gates, outcomes, payload
@@ -82,6 +83,7 @@ def send_run(run: Run, receivers: Receivers, last_start: float = LAST_START) -> 
         received += recorded
         # What comes now waited for this endpoint; it was not this request that asked for it.
         structlog.contextvars.unbind_contextvars("request_id")
+        traces.leave()
     return received
 
 
@@ -134,7 +136,12 @@ def _give_back(unsent: Sequence[Claim]) -> None:
 def _send(claim: Claim, endpoint: Endpoint, body: bytes) -> Answer:
     headers = signed_headers(endpoint.secrets, claim.webhook_id, body, datetime.now(UTC))
     headers |= {"Content-Type": "application/json", "User-Agent": f"orderapp/{VERSION}", "Accept-Encoding": "identity"}
-    return post(endpoint, body, headers)
+    with traces.span("send webhook", "client", delivery_id=claim.id, order_id=claim.order_id, attempt=claim.attempt):
+        answer = post(endpoint, body, headers)
+        # Not the answer's words: they are a stranger's, and this one goes to the collector.
+        fault = None if answer.received else "not received"
+        traces.note(fault, **{"http.response.status_code": answer.status_code})
+    return answer
 
 
 def _record(

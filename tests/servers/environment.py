@@ -4,8 +4,8 @@ import os
 
 import config
 
-# What libpq, Flask and Celery read besides our own settings.
-FOREIGN_PREFIXES = ("PG", "FLASK_", "CELERY_", "GUNICORN_", "WERKZEUG_")
+# What libpq, Flask, Celery and OpenTelemetry read besides our own settings.
+FOREIGN_PREFIXES = ("PG", "FLASK_", "CELERY_", "GUNICORN_", "WERKZEUG_", "OTEL_")
 
 # Nothing listens on port 9 of loopback (discard): a connection is refused at once.
 NOBODY = "amqp://guest:guest@127.0.0.1:9//"
