@@ -4,6 +4,7 @@ import sys
 
 import click
 
+from tests.soak.alerts import alerts
 from tests.soak.backlog import backlog
 from tests.soak.batching import batching
 from tests.soak.isolation import hanging, returned
@@ -66,6 +67,12 @@ def database_(seconds: float, orders: int, rate: float, seed: int) -> None:
 def backlog_(seconds: float, orders: int) -> None:
     """Measure what the rescuer costs a long backlog behind a slow worker."""
     sys.exit(not backlog(seconds, orders))
+
+
+@main.command("alerts")
+def alerts_() -> None:
+    """Let every alert fire for its own cause, and end by the runbook."""
+    sys.exit(not alerts())
 
 
 @main.command("batching")
