@@ -1,5 +1,7 @@
 """gunicorn: after the fork nobody shares a database connection, and the real server answers as the test client does."""
 
+import re
+import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -10,7 +12,7 @@ import requests
 
 from heartbeat import set_draining
 from tests.servers.processes import Process, Processes
-from tests.servers.sockets import listeners, sockets
+from tests.servers.sockets import listeners, sockets, waiting_at
 from tests.servers.waiting import free_port, wait_until
 from tests.sql import one, sql
 
@@ -157,3 +159,54 @@ def test_a_stopped_server_leaves_no_connection_behind(web: Process) -> None:
     wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
     assert web.stop() == 0
     wait_until(lambda: not backends(), ANSWER, "the end of the connections")
+
+
+def is_told_to_end(pid: int) -> bool:
+    """Tell whether SIGTERM waits for a process that is stopped."""
+    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
+
+
+def test_who_is_connected_when_sigterm_comes_is_answered(web: Process) -> None:
+    """A proxy that has sent a POST must not send it again: a reset would be its client's failure."""
+    sql("INSERT INTO products (name, price) VALUES ('Lamp', 2.5)")
+    request = HEAD + b"Content-Length: %d\r\n\r\n" % len(ORDER) + ORDER
+    workers = web.children
+    with ThreadPoolExecutor(6) as pool:
+        for pid in workers:
+            web.kill(signal.SIGSTOP, pid=pid)
+        answers = [pool.submit(spoken, web, request) for _ in range(6)]
+        port = int(web.url.rpartition(":")[2])
+        wait_until(lambda: waiting_at(port) == 6, ANSWER, "six connections that nobody has taken")
+        web.kill(signal.SIGTERM, pid=web.pid)
+        wait_until(lambda: all(map(is_told_to_end, workers)), ANSWER, "SIGTERM for the workers")
+        for pid in workers:
+            web.kill(signal.SIGCONT, pid=pid)
+    assert [answer.result().split(b" ", 2)[1] for answer in answers] == [b"201"] * 6
+    assert one("SELECT count(*) FROM orders") == 6
+    assert web.stop() == 0
+
+
+def refuses(url: str) -> bool:
+    """Tell whether nobody listens there."""
+    try:
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=ANSWER).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
+def test_a_server_that_is_ending_lets_nobody_connect(processes: Processes, tmp_path: Path) -> None:
+    """A proxy takes a refused POST to the other instance; one that is let in and never served it may not."""
+    sql("INSERT INTO products (name, price) VALUES ('Lamp', 2.5)")
+    plan = f"{tmp_path / 'passages'} orders.placing:place_order:before_commit=hang@1"
+    web = processes.web("--graceful-timeout", "60", WEB_WORKERS="2", FAILPOINTS=plan).wait_ready()
+    with ThreadPoolExecutor() as pool:
+        body = {"items": [{"product_id": 1, "quantity": 1}]}
+        lost = pool.submit(requests.post, f"{web.url}/api/orders/", json=body, timeout=ANSWER)
+        wait_until(lambda: web.metrics[IN_PROGRESS] == 2, ANSWER, "a POST that hangs")
+        web.kill(signal.SIGTERM, pid=web.pid)
+        wait_until(lambda: refuses(web.url), ANSWER, "a closed port")
+        assert web.exit_code is None
+        web.kill()
+        assert lost.exception() is not None

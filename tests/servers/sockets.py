@@ -22,3 +22,9 @@ def listeners() -> set[str]:
     """Return the inodes of all TCP sockets that wait for connections; these a master and its workers share on purpose."""
     rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     return {row[9] for row in rows if row[3] == LISTENING}
+
+
+def waiting_at(port: int) -> int:
+    """Return how many connections to a port wait to be taken; the kernel shows it as the listener's receive queue."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return sum(int(row[4].partition(":")[2], 16) for row in rows if row[3] == LISTENING and row[1].endswith(f":{port:04X}"))
