@@ -1,21 +1,31 @@
 """Runs migrations on the application's own engine, one transaction each."""
 
+import time
+
 from alembic import context
 from flask import current_app
 from sqlalchemy import text
 
 database = current_app.extensions["migrate"].db
 
+# Seconds between two questions whether another migration is done.
+POLL = 0.2
+
 
 def run_migrations() -> None:
     """Run what is asked for, alone: two migrations started at once run one after the other."""
     with database.engine.connect() as connection:
-        # The role's limits are for requests and tasks; a migration may take its time, but must not queue for ever
-        # behind a long transaction while every request queues behind it.
+        # The role's limits are for requests and tasks; a migration may take its time. But while it waits for a table behind
+        # a long transaction, every request waits behind it, and gives up after 5 s: the migration gives up before that.
         connection.execute(text("SET statement_timeout = 0"))
-        connection.execute(text("SET lock_timeout = '10s'"))
+        connection.execute(text("SET lock_timeout = '3s'"))
         connection.execute(text("SET idle_in_transaction_session_timeout = 0"))
-        connection.execute(text("SELECT pg_advisory_lock(hashtext('orderapp migrations'))"))
+        connection.commit()
+        # Asked again and again: who waits inside a statement holds a snapshot, and an index that the other one builds
+        # CONCURRENTLY waits until nobody does.
+        while not connection.scalar(text("SELECT pg_try_advisory_lock(hashtext('orderapp migrations'))")):
+            connection.rollback()
+            time.sleep(POLL)
         connection.commit()
         context.configure(connection=connection, target_metadata=database.metadata, transaction_per_migration=True)
         with context.begin_transaction():

@@ -1,17 +1,21 @@
 """Migrations: one line of them, up and down on a database with rows in it, and the models say what they made."""
 
 import re
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from flask import current_app
 from flask_migrate import downgrade, upgrade
+from sqlalchemy.exc import OperationalError
 
 from config import ROOT, Settings, psycopg2_url
 from orderapp import create_app
@@ -22,8 +26,11 @@ from tests.orders.examples import TASK, ledger_is_right, placed, statuses
 from tests.servers.postgres import migrate
 from tests.servers.waiting import wait_until
 from tests.sql import holding, one, sql
+from tests.tomorrow import write_tomorrow
 
 OURS = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i', 'S', 'v')"
+TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'
+AND relname <> 'alembic_version' ORDER BY 1"""
 LIMITS = """SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
 WHERE datname = current_database()"""
 ROWS = {
@@ -132,8 +139,11 @@ def test_migrating_twice_changes_nothing() -> None:
 
 
 def test_two_migrations_at_once_run_one_after_the_other(unmigrated: str) -> None:
-    """Two containers start together: the second waits for the first, which holds this lock, before it looks."""
-    waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'advisory' AND datname = current_database()"
+    """Two containers start together: the second waits for the first, which holds this lock, before it looks.
+
+    Between its questions, and not inside one: it would hold a snapshot that the first may wait for.
+    """
+    waiting = "SELECT 1 FROM pg_stat_activity WHERE query = 'ROLLBACK' AND state = 'idle' AND datname = current_database()"
     with ThreadPoolExecutor() as pool:
         with holding("SELECT pg_advisory_lock(hashtext('orderapp migrations'))"):
             second = pool.submit(migrate, unmigrated)
@@ -156,6 +166,36 @@ def test_indexes_that_were_built_beforehand_as_documented_are_those_of_the_migra
     downgrade(revision="0008")
     upgrade(revision="0009")
     assert sql(indexes) == built
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_code_of_today_works_on_the_tables_of_tomorrow(tmp_path: Path) -> None:
+    """In an upgrade the tables come first: until the last old process is gone, old code works on new tables."""
+    upgrade()
+    tables = [row.relname for row in sql(TABLES)]
+    upgrade(directory=str(write_tomorrow(tmp_path / "migrations", tables)))
+
+    newest = one("SELECT version_num FROM alembic_version")
+    said = current_app.test_client().get("/health/ready/")
+    assert (said.status_code, said.get_json()["migration"]) == (200, newest)
+    fill()
+    assert statuses() == ["confirmed", "pending"]
+    assert sorted(row.relname for row in sql(TABLES)) == sorted([*tables, "notes_of_tomorrow"])
+    assert sql("SELECT 1 FROM pg_index WHERE indexrelid = 'orders_of_tomorrow'::regclass AND indisvalid")
+
+
+@pytest.mark.usefixtures("unmigrated")
+def test_a_migration_gives_up_before_the_requests_that_wait_behind_it(tmp_path: Path) -> None:
+    """Behind a long transaction it would otherwise stop the service; nothing has changed, and it can be run again."""
+    upgrade()
+    tomorrow = str(write_tomorrow(tmp_path / "migrations", ["orders", "products"]))
+    with holding("SELECT count(*) FROM products"):
+        began = time.monotonic()
+        with pytest.raises(OperationalError, match="lock timeout"):
+            upgrade(directory=tomorrow)
+        assert time.monotonic() - began < 5  # the lock_timeout of a request
+        sql("INSERT INTO products (name, price) VALUES ('Lamp', 1)")
+    upgrade(directory=tomorrow)
 
 
 @pytest.mark.usefixtures("unmigrated")

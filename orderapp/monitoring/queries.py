@@ -41,6 +41,11 @@ def newest_migration() -> str:
     return ScriptDirectory(str(ROOT / "migrations")).get_current_head() or ""
 
 
+def is_ahead(revision: str | None) -> bool:
+    """Tell whether a later version brought the tables there. Migrations are numbered, and only add: this code works on them."""
+    return revision is not None and revision > newest_migration()
+
+
 def revision(session: Connection) -> str | None:
     """Return the revision of the tables; None when there are none."""
     found: str | None = session.scalar(_REVISION) if session.scalar(_VERSIONED) else None
@@ -57,7 +62,7 @@ def database_state(session: Connection) -> DatabaseState:
         return DatabaseState(f"database: {reason}", _since(began))
     newest = newest_migration()
     behind = f"database: at migration {revision}, this code needs {newest}: run `flask db upgrade`"
-    return DatabaseState(None if revision == newest else behind, _since(began), revision)
+    return DatabaseState(None if revision == newest or is_ahead(revision) else behind, _since(began), revision)
 
 
 def _since(began: float) -> float:

@@ -95,6 +95,17 @@ def test_an_older_database_is_not_ready_and_says_what_to_run(client: FlaskClient
     assert answer.get_json()["detail"] == (f"database: at migration 0000, this code needs {newest}: run `flask db upgrade`")
 
 
+def test_a_newer_database_is_ready(client: FlaskClient) -> None:
+    """The tables of an upgrade come first: else the old instances would all leave the traffic before a new one is there."""
+    newest = queries.newest_migration()
+    sql("UPDATE alembic_version SET version_num = %(next)s", next=f"{int(newest) + 1:04}")
+    try:
+        answer = client.get("/health/ready/")
+    finally:
+        sql("UPDATE alembic_version SET version_num = %(newest)s", newest=newest)
+    assert (answer.status_code, answer.get_json()["migration"]) == (200, f"{int(newest) + 1:04}")
+
+
 def test_an_empty_database_says_that_the_tables_are_missing(empty_database: str, settings: Settings) -> None:
     """The first thing somebody sees who forgot the migrations."""
     app = create_app(replace(settings, database_url=psycopg2_url(empty_database)))
