@@ -53,12 +53,18 @@ def _find() -> Path | None:
 
 def promtool() -> str:
     """Return the program that tests Prometheus's rules; installs it when root. Raises MissingPackageError."""
-    found = shutil.which("promtool")
+    return program("promtool", "prometheus")
+
+
+def program(name: str, package: str) -> str:
+    """Return where a program is; installs Debian's package of it when root. Raises MissingPackageError."""
+    places = f"{os.environ['PATH']}:/usr/sbin"
+    found = shutil.which(name, path=places)
     if found is None and _may_install():
-        install("prometheus")
-        found = shutil.which("promtool")
+        install(package)
+        found = shutil.which(name, path=places)
     if found is None:
-        raise MissingPackageError(f"promtool is not installed; to run this: sudo {INSTALL} prometheus")
+        raise MissingPackageError(f"{name} is not installed; to run this: sudo {INSTALL} {package}")
     return found
 
 

@@ -4,14 +4,13 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 from pathlib import Path
 
 import amqp
 
 from tests.servers import children, debian
-from tests.servers.waiting import free_port, wait_until
+from tests.servers.waiting import free_port, listens, wait_until
 
 # Seconds. A start takes 5 on two idle cores, a stop 2; the suite itself keeps these cores busy.
 START, STOP = 90, 30
@@ -146,7 +145,7 @@ class RabbitNode:
         port = self._environment["ERL_EPMD_PORT"]
         argv = [shutil.which("epmd") or "epmd", "-port", port, "-address", "127.0.0.1"]
         self._mapper = children.spawn(argv, self._environment, self._folder / "epmd.output")
-        wait_until(lambda: _listens(int(port)), START, "Erlang's port mapper")
+        wait_until(lambda: listens(int(port)), START, "Erlang's port mapper")
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._server is None:
@@ -186,11 +185,3 @@ class RabbitNode:
             # Makes the start script become the node instead of its parent: a signal then reaches the node itself.
             "RUNNING_UNDER_SYSTEMD": "true",
         }
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True

@@ -61,6 +61,15 @@ def free_port() -> int:
         return port
 
 
+def listens(port: int) -> bool:
+    """Tell whether somebody takes connections at this port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 @cache
 def _book() -> BinaryIO:
     return (Path(tempfile.gettempdir()) / f"orderapp-test-ports-{os.getuid()}").open("ab")
