@@ -3,7 +3,7 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: help run test proof soak bench bench-large lint types clean
+.PHONY: help run test proof soak bench bench-large lint types audit-packages clean
 
 help:
 	@echo "make run    start everything here, until Ctrl-C (data: var/)"
@@ -11,6 +11,7 @@ help:
 	@echo "make proof  run what takes longer: kills, soak, load, up to 25 minutes"
 	@echo "make soak SECONDS=600 SEED=1   processes under load, killed on a schedule that the seed decides"
 	@echo "make bench  measure it beside its peers and limits, up to 20 minutes; make bench-large: millions of orders"
+	@echo "make audit-packages   ask PyPI for known faults of every pinned package"
 	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
 
 run: $(STAMP)
@@ -48,6 +49,17 @@ lint: $(STAMP)
 
 types: $(STAMP)
 	@.venv/bin/mypy
+
+# --strict: a package of which nothing could be learned is a failure, too; without it, a silent PyPI looks like a clean list.
+audit-packages: .venv/audit/.installed
+	@failed=; for list in requirements*.txt bench/requirements.txt; do \
+		echo "$$list:"; .venv/audit/bin/pip-audit --strict --disable-pip --progress-spinner off -r $$list || failed=1; \
+	done; [ -z "$$failed" ]
+
+.venv/audit/.installed: requirements-audit.txt | $(STAMP)
+	@.venv/bin/python -c 'import sys, venv; venv.create(".venv/audit", with_pip=True, clear=True)'
+	@.venv/audit/bin/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes -r requirements-audit.txt
+	@touch $@
 
 clean:
 	rm -rf .venv bench/.venv .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage htmlcov
