@@ -15,13 +15,15 @@ from orderapp.redaction import Redactor
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
 # Loggers that say at every task or start what our own lines say already, or (kombu, of the file broker) nothing of use;
-# and urllib3, which warns of a receiver's malformed header with its whole URL, whose path or query may be a secret.
+# OpenTelemetry's exporter, which announces each new try; and urllib3, which warns of a receiver's malformed header with its
+# whole URL, whose path or query may be a secret.
 _NOISY = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.CRITICAL,
     "celery.beat": logging.WARNING,
     "kombu.connection": logging.ERROR,
     "flower.inspector": logging.ERROR,
+    "opentelemetry.exporter": logging.ERROR,
     "urllib3": logging.ERROR,
 }
 

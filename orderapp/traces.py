@@ -47,6 +47,11 @@ def _spans_for(endpoint: str) -> "Spans | None":
     return Spans(endpoint)
 
 
+def are_made() -> bool:
+    """Tell whether traces are on."""
+    return _spans is not None
+
+
 def init_app(app: Flask) -> None:
     """Begin a span with each request. To be called early: what is called first begins first and ends last."""
     if _spans is not None:
