@@ -17,12 +17,13 @@ from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from config_kinds import (
     AMQP,
-    BROKERS,
     POSTGRES,
     Setting,
     SettingsError,
     Sources,
+    broker,
     fault_of,
+    nodes,
     origins,
     signing_secret,
     sources_with,
@@ -68,8 +69,8 @@ SETTINGS: tuple[Setting, ...] = (
             "PostgreSQL 15 or newer, the only authority; postgres:// and postgresql:// both mean psycopg2",
             "set postgresql://user:password@host:5432/name, or start `make run` and this command joins it", url(*POSTGRES)),
     Setting("CELERY_BROKER_URL", "url", None,
-            "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth",
-            "set amqp://user:password@host:5672//, or start `make run` and this command joins it", url(*BROKERS)),
+            "RabbitMQ 3.10 or newer; only a wake-up, it holds no truth. Several nodes of a cluster: URL;URL;URL",
+            "set amqp://user:password@host:5672//, or start `make run` and this command joins it", broker),
     Setting("SECRET_KEY", "str", DEVELOPMENT_SECRET_KEY,
             "signs sessions and cursors",
             'set the output of: python3 -c "import secrets; print(secrets.token_hex(32))"', Length(min=1)),
@@ -248,7 +249,7 @@ def _contradictions(values: dict[str, Any], sources: Sources) -> list[tuple[str,
 
 def secrets_in(settings: Settings) -> list[str]:
     """Return every secret that the settings hold, also as it is written inside a URL: for the log, which must not."""
-    places = (settings.database_url, settings.celery_broker_url, settings.otel_exporter_otlp_endpoint or "")
+    places = (settings.database_url, *nodes(settings.celery_broker_url), settings.otel_exporter_otlp_endpoint or "")
     urls = [urlsplit(url).password or "" for url in places]
     login = (settings.flower_basic_auth or "").partition(":")[2]
     tokens = [settings.secret_key, settings.webhook_secret or "", settings.metrics_token or "", login]
@@ -266,8 +267,9 @@ def default_secrets(values: Mapping[str, Any]) -> list[tuple[str, str]]:
         faults.append(("WEBHOOK_SECRET", "is the example's value"))
     if values["METRICS_TOKEN"] in DEFAULT_SECRETS:
         faults.append(("METRICS_TOKEN", "is the example's value"))
-    for name in ("DATABASE_URL", "CELERY_BROKER_URL"):
-        parts = urlsplit(values[name] or "")
+    urls = [("CELERY_BROKER_URL", node) for node in nodes(values["CELERY_BROKER_URL"] or "")]
+    for name, url_ in [("DATABASE_URL", values["DATABASE_URL"] or ""), *urls]:
+        parts = urlsplit(url_)
         # An AMQP client that is told no password takes guest.
         password = unquote(parts.password or ("guest" if parts.scheme in AMQP else ""))
         # On loopback only this machine can reach it: a developer's own RabbitMQ may keep guest/guest.

@@ -89,6 +89,19 @@ def url(*schemes: str) -> Callable[[str], None]:
     return check
 
 
+def nodes(broker_url: str) -> list[str]:
+    """Return the URL of each node: those of a RabbitMQ cluster are separated by semicolons."""
+    return broker_url.split(";")
+
+
+def broker(value: str) -> None:
+    """Raise ValidationError unless this is a broker, or several nodes of a RabbitMQ cluster."""
+    each = nodes(value)
+    check = url(*(BROKERS if len(each) == 1 else AMQP))
+    for one in each:
+        check(one)
+
+
 def signing_secret(value: str) -> None:
     """Raise ValidationError unless this is a secret of Standard Webhooks."""
     try:

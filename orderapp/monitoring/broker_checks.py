@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from config_kinds import nodes
 from orderapp.monitoring.checkup import Finding, fault, first_line, ok, warning
 from orderapp.monitoring.doctor import Management, NoManagementError
 from orderapp.outbox import inspection
@@ -40,8 +41,8 @@ def server(broker_url: str) -> Iterator[Finding]:
 
 
 def _place(broker_url: str) -> str:
-    parts = urlsplit(broker_url)
-    return f"{parts.hostname}:{parts.port or (5671 if parts.scheme == 'amqps' else 5672)}"
+    parts = map(urlsplit, nodes(broker_url))
+    return ", ".join(f"{one.hostname}:{one.port or (5671 if one.scheme == 'amqps' else 5672)}" for one in parts)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

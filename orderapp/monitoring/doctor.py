@@ -5,6 +5,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import requests
 
+from config_kinds import nodes
+
 # Where the plugin listens unless it is told otherwise, without TLS and with it.
 PORT, TLS_PORT = 15672, 15671
 
@@ -21,10 +23,10 @@ class NoManagementError(Exception):
 
 
 class Management:
-    """Asks as the user of the broker's URL; only reads."""
+    """Asks as the user of the broker's URL, its first node if they are several; only reads."""
 
     def __init__(self, broker_url: str, url: str | None = None) -> None:
-        broker = urlsplit(broker_url)
+        broker = urlsplit(nodes(broker_url)[0])
         scheme, port = ("https", TLS_PORT) if broker.scheme == "amqps" else ("http", PORT)
         host = f"[{broker.hostname}]" if ":" in (broker.hostname or "") else broker.hostname
         self.url = (url or f"{scheme}://{host}:{port}").rstrip("/")

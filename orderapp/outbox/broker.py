@@ -4,7 +4,7 @@ import select
 import socket
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import amqp
@@ -39,7 +39,6 @@ WRITE_SIZE = 64 * 1024
 # What says "the broker is away" rather than "this message is wrong".
 OUTAGES = (OSError, AMQPError, OperationalError, UnknownConfirmError)
 
-
 # Whose failpoints these are.
 ACT = "outbox.relaying:publish"
 
@@ -65,15 +64,31 @@ def connection_to(broker_url: str, **more: Any) -> Connection:
 @contextmanager
 def connected(broker_url: str, **more: Any) -> Iterator[Any]:
     """Give a connection for a question or two. Raises BrokerOutageError, also for what goes wrong inside the block."""
-    connection = None
+    connection: Any = None
     try:
-        connection = connection_to(broker_url, **more).transport.establish_connection()
+        connection = _reached(connection_to(broker_url, **more))
         yield connection
     except OUTAGES as error:
         raise BrokerOutageError(f"{type(error).__name__}: {error}") from error
     finally:
         if connection is not None:
             connection.collect()  # without a handshake: nobody waits for a broker that stopped answering
+
+
+def _reached(broker: Connection) -> Any:
+    """Return a connection to the first node that takes one. Raises the last one's error."""
+    for _ in broker.alt[1:]:
+        with suppress(*OUTAGES):
+            return _connect(broker)
+    return _connect(broker)
+
+
+def _connect(broker: Connection) -> Any:
+    # Not broker.connect(): it tries twice with a sleep between, and a relay that is asked to stop must not sit in there 8 s.
+    try:
+        return broker.transport.establish_connection()
+    finally:
+        broker.maybe_switch_next()  # of the URL's nodes: one that is cut off from its cluster still takes connections
 
 
 class AmqpPublisher:
@@ -97,7 +112,7 @@ class AmqpPublisher:
             if self._connection is not None and not self._is_dead(self._connection):
                 return
             self.close()
-            self._connection = self._connect()
+            self._connection = _connect(self._broker)
             self.declare()
             self._channel = self._connection.channel()
             self._channel.confirm_select()
@@ -105,16 +120,6 @@ class AmqpPublisher:
             self._channel.events["basic_ack"].add(self._on_ack)
             self._channel.events["basic_nack"].add(self._on_nack)
             self._channel.events["basic_return"].add(self._on_return)
-
-    def _connect(self) -> amqp.Connection:
-        # Not Connection.connect(): that one tries twice with a sleep of 2 s between, 8 s on a broker that swallows packets.
-        # The breaker does the waiting, and a relay that is asked to stop must not sit in there.
-        try:
-            connection: amqp.Connection = self._broker.transport.establish_connection()
-        except OUTAGES:
-            self._broker.maybe_switch_next()  # of a URL that names several brokers
-            raise
-        return connection
 
     def room(self, queue: str) -> int:  # noqa: ARG002 - RabbitMQ's queues have no limit of ours
         """Return how many messages may be in flight."""

@@ -9,8 +9,11 @@ import pytest
 from orderapp.outbox import relaying
 from orderapp.queues import WEBHOOKS_DELIVER
 from tests.outbox.conftest import ARelay, Logged
+from tests.outbox.consumer import taken_ids
 from tests.outbox.rows import left, parked, put_many
 from tests.outbox.scripted_peer import Answer, ScriptedPeer, Talk
+from tests.servers.environment import NOBODY
+from tests.servers.waiting import wait_until
 from tests.sql import sql
 
 # Rows, each a message of its own, with subjects 1 to 10 and so tags 1 to 10.
@@ -182,3 +185,11 @@ def test_whatever_it_says_only_what_was_acked_leaves(a_peer: APeer, a_relay: ARe
         relay.relay_once()
         assert everything - waiting() <= confirmed
     assert parked() == []
+
+
+def test_a_node_that_never_confirms_is_left_for_the_next_one(a_relay: ARelay, a_peer: APeer, broker: str) -> None:
+    """A node cut off from its cluster still takes connections; a relay that went back to it would never get through."""
+    put_many(range(1, ROWS + 1), task=WEBHOOKS_DELIVER)
+    relay = a_relay(f"{a_peer(at_the_end(nothing)).url};{NOBODY};{broker}")
+    wait_until(lambda: relay.relay_once() >= 0 and left() == 0, 30, "an empty outbox")
+    assert set(taken_ids(broker, "webhooks")) == set(range(1, ROWS + 1))
