@@ -3,13 +3,14 @@
 PYTHON ?= python3
 STAMP := .venv/.installed
 
-.PHONY: help run test proof soak bench bench-large lint types audit-packages clean
+.PHONY: help run test proof soak matrix bench bench-large lint types audit-packages clean
 
 help:
 	@echo "make run    start everything here, until Ctrl-C (data: var/)"
 	@echo "make test   run the tests, up to 8 minutes"
 	@echo "make proof  run what takes longer: kills, soak, load, up to 25 minutes"
 	@echo "make soak SECONDS=600 SEED=1   processes under load, killed on a schedule that the seed decides"
+	@echo "make matrix ONLY=oldest   on RabbitMQ 3.10 and 4.0, PostgreSQL 15, through PgBouncer, on a cluster: 45 minutes (as root on Debian)"
 	@echo "make bench  measure it beside its peers and limits, up to 20 minutes; make bench-large: millions of orders"
 	@echo "make audit-packages   ask PyPI for known faults of every pinned package"
 	@echo "make lint   ruff;  make types   mypy;  make clean   remove .venv and caches, not var/"
@@ -30,6 +31,10 @@ soak: $(STAMP)
 # One line per test: a silent quarter of an hour looks like a hang.
 proof: $(STAMP)
 	@.venv/bin/pytest -n 2 -m proof -vv --durations=10
+
+# Servers of other versions: 700 MB in .venv/matrix. ONLY: oldest, newest, pooled or cluster.
+matrix: $(STAMP)
+	@.venv/bin/python -m tests.matrix $(if $(ONLY),--only $(ONLY))
 
 # On a machine that does nothing else. One case alone: .venv/bin/python -m bench post
 bench: $(STAMP) bench/.venv/.installed

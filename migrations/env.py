@@ -3,8 +3,11 @@
 import time
 
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy import text
+
+from orderapp.database import is_pooled
 
 database = current_app.extensions["migrate"].db
 
@@ -15,6 +18,10 @@ POLL = 0.2
 def run_migrations() -> None:
     """Run what is asked for, alone: two migrations started at once run one after the other."""
     with database.engine.connect() as connection:
+        # In PgBouncer's transaction mode each statement below may reach another session: no limit would hold, and the lock
+        # would stay behind in somebody else's.
+        if is_pooled(connection):
+            raise CommandError("DATABASE_URL leads to a pooler such as PgBouncer; migrate with PostgreSQL's own address")
         # The role's limits are for requests and tasks; a migration may take its time. But while it waits for a table behind
         # a long transaction, every request waits behind it, and gives up after 5 s: the migration gives up before that.
         connection.execute(text("SET statement_timeout = 0"))

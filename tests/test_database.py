@@ -138,7 +138,7 @@ def test_a_pooled_connection_that_the_server_closed_is_replaced_without_an_error
 def test_every_dead_connection_of_the_pool_is_replaced(app: Flask) -> None:
     """A restart closes them all at once."""
     connections = [db.engine.connect() for _ in range(4)]
-    pids = [connection.connection.dbapi_connection.info.backend_pid for connection in connections]
+    pids = [backend(connection) for connection in connections]
     for connection in connections:
         connection.close()
     for pid in pids:

@@ -1,5 +1,6 @@
 """Migrations: one line of them, up and down on a database with rows in it, and the models say what they made."""
 
+import os
 import re
 import time
 from collections.abc import Iterator
@@ -33,6 +34,9 @@ TABLES = """SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnames
 AND relname <> 'alembic_version' ORDER BY 1"""
 LIMITS = """SELECT unnest(setconfig) FROM pg_db_role_setting JOIN pg_database ON pg_database.oid = setdatabase
 WHERE datname = current_database()"""
+# Of this database alone: other tests are at work on the same server.
+LOCKS = """SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = database
+WHERE datname = current_database() AND locktype = 'advisory'"""
 ROWS = {
     "api_clients": 1,
     "products": 1,
@@ -126,7 +130,15 @@ def test_migrating_leaves_no_setting_behind_in_the_pool() -> None:
     upgrade()
     with db.engine.connect() as connection:
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "5s"
-        assert connection.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'").scalar_one() == 0
+        assert connection.exec_driver_sql(LOCKS).all() == []
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_PGBOUNCER"), reason="needs PgBouncer: make matrix")
+def test_a_migration_through_a_pooler_is_refused(environment: dict[str, str]) -> None:
+    """Its lock would stay in a session of the pool, and the next migration wait for ever."""
+    with pytest.raises(RuntimeError, match="leads to a pooler"):
+        migrate(environment["DATABASE_URL"])
+    assert sql(LOCKS) == []
 
 
 @pytest.mark.usefixtures("unmigrated")

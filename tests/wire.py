@@ -42,7 +42,10 @@ class Wire:
         """End the connection from the server's side, just before the first statement that contains ``fragment``."""
 
         def end(connection: Any) -> None:
-            pid = connection.connection.dbapi_connection.info.backend_pid
+            # Asked in the transaction, unheard: behind PgBouncer the number that libpq was told at the start is nobody's.
+            with connection.connection.cursor() as cursor:
+                cursor.execute("SELECT pg_backend_pid()")
+                (pid,) = cursor.fetchone()
             assert one("SELECT pg_terminate_backend(%(pid)s, 5000)", pid=pid)
 
         self._before.append((fragment, end))

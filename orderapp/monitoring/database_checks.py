@@ -8,7 +8,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from config import Settings
-from orderapp.database import POOL_OVERFLOW
+from orderapp.database import POOL_OVERFLOW, is_pooled
 from orderapp.monitoring import queries
 from orderapp.monitoring.checkup import Finding, fault, first_line, ok, warning
 from orderapp.queues import TASKS
@@ -153,6 +153,8 @@ def connections(session: Connection, settings: Settings) -> Iterator[Finding]:
     row = session.execute(_CONNECTIONS).one()
     web = settings.web_workers * (settings.web_threads + POOL_OVERFLOW)
     words = f"{row.used} of {row.most} in use; gunicorn here may open {web} (WEB_WORKERS x (WEB_THREADS + {POOL_OVERFLOW}))"
+    if is_pooled(session):
+        web, words = 0, f"{row.used} of {row.most} in use, by a pooler for all"
     remedy = "lower WEB_WORKERS or WEB_THREADS, raise max_connections, or put PgBouncer in between"
     if web >= row.most:
         yield fault("connections", words, remedy)

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 import config
+from tests.servers.others import UNPOOLED
 from tests.servers.processes import PROGRAMS, Processes
 from tests.servers.receiver import Receiver
 from tests.servers.waiting import free_port, wait_until
@@ -32,6 +33,7 @@ def curl_lines() -> list[str]:
     return re.findall(r"^curl (?:.*\\\n)*.*$", block, re.MULTILINE)
 
 
+@UNPOOLED
 def test_its_commands_lead_to_a_confirmed_order(processes: Processes, broker: str, receiver: Receiver) -> None:
     """With nothing added but free ports and this machine's addresses, which are settings."""
     environment = {

@@ -1,5 +1,6 @@
 """``flask doctor`` and PostgreSQL: each fault is brought about on a real server."""
 
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ from config import psycopg2_url
 from orderapp import create_app
 from orderapp.monitoring import database_checks, queries
 from tests.monitoring.patients import change, examine
+from tests.servers.others import UNPOOLED
 from tests.sql import holding, one, sql
 
 
@@ -66,6 +68,7 @@ def role_limit(name: str, value: str) -> str:
     return f"DO $$ BEGIN EXECUTE {statement}; END $$"
 
 
+@UNPOOLED
 def test_a_role_without_its_limits_is_told_the_statement(runner: FlaskCliRunner) -> None:
     """A lock waited for longer than a task may live kills workers; the remedy can be pasted."""
     with changed(role_limit("lock_timeout", "0"), role_limit("lock_timeout", "5s")):
@@ -78,6 +81,14 @@ def test_a_role_without_its_limits_is_told_the_statement(runner: FlaskCliRunner)
     assert none[2].startswith(f"run: ALTER ROLE {role} IN DATABASE {database} SET lock_timeout = '5s'")
 
 
+@pytest.mark.skipif(not os.environ.get("TEST_PGBOUNCER"), reason="needs PgBouncer: make matrix")
+def test_a_pooler_takes_the_pools_of_all_processes(app: Flask, runner: FlaskCliRunner) -> None:
+    """What it opens itself is what counts then."""
+    change(app, web_workers=60, web_threads=8)
+    assert examine(runner, code=1)["connections"][0] == "ok"
+
+
+@UNPOOLED
 @pytest.mark.parametrize(
     ("workers", "state"), [pytest.param(60, "fault", id="more"), pytest.param(20, "warning", id="most"), (2, "ok")]
 )
@@ -89,6 +100,7 @@ def test_pools_are_compared_with_what_the_server_allows(app: Flask, runner: Flas
     assert f"gunicorn here may open {workers * 10}" in words
 
 
+@UNPOOLED
 def test_a_limit_of_the_role_counts_too(runner: FlaskCliRunner) -> None:
     """PostgreSQL's own limit may be far away."""
     limit = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %%I CONNECTION LIMIT {}', current_database()); END $$"
@@ -110,7 +122,8 @@ def test_a_transaction_that_keeps_dead_rows_is_named_with_its_process(
     monkeypatch.setattr(database_checks, "LONG_TRANSACTION", 0)
     with holding("SELECT pg_current_xact_id()") as cursor:
         cursor.execute("DECLARE forgotten CURSOR FOR SELECT 1 FROM orders")  # an open cursor keeps its snapshot
-        pid = cursor.connection.info.backend_pid
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
         state, words, remedy = examine(runner, code=1)["autovacuum"]
     assert state == "warning"
     assert words.startswith(f"process {pid} holds a snapshot")

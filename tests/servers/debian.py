@@ -45,6 +45,9 @@ def rabbitmq_binaries() -> Path:
 
 
 def _find() -> Path | None:
+    chosen = os.environ.get("TEST_RABBITMQ")
+    if chosen:
+        return Path(chosen)
     if (DEBIAN_BINARIES / "rabbitmq-server").exists():
         return DEBIAN_BINARIES
     on_path = shutil.which("rabbitmq-server")

@@ -13,6 +13,7 @@ from tests.servers.processes import PROCESSES
 from tests.servers.run import SERVERS, OwnServers, RemoteServers
 
 NEEDS_RABBITMQ = {"broker", "private_node"}
+NEEDS_POSTGRES = {"environment", "migrated_database", "empty_database", "private_postgres"}
 
 SKIPPED = "skipped for want of RabbitMQ"
 
@@ -44,10 +45,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what uses a broker, so that nobody has to remember."""
+    """Mark what uses a server, so that nobody has to remember."""
     for item in items:
-        if NEEDS_RABBITMQ & set(getattr(item, "fixturenames", ())):
+        used = set(getattr(item, "fixturenames", ()))
+        if NEEDS_RABBITMQ & used:
             item.add_marker("rabbitmq")
+        if NEEDS_POSTGRES & used:
+            item.add_marker("postgres")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

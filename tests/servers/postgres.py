@@ -15,6 +15,7 @@ from psycopg2 import sql
 from sqlalchemy.engine import URL, make_url
 
 import config
+from tests.servers.others import OtherPostgres, Pooler
 
 # What a power cut could lose is of no interest in a server that is deleted after the run.
 SETTINGS = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
@@ -37,6 +38,7 @@ class Databases:
         self._server: Any = None
         self._admin: URL | None = None
         self._template: URL | None = None
+        self._pooler: Pooler | None = None
         self._made: list[URL] = []
         # Unique, so that two runs on one server do not meet, and nothing that exists is ever touched.
         self._prefix = f"orderapp_test_{secrets.token_hex(5)}"
@@ -50,7 +52,7 @@ class Databases:
             self._template = template
         url = self._create(str(self._template.database))
         self._copy_role_settings(self._template, url)
-        return _text(url)
+        return _text(self._pooled(url))
 
     def empty(self) -> str:
         """Return the URL of a new database without tables."""
@@ -58,6 +60,8 @@ class Databases:
 
     def stop(self) -> None:
         """Drop what was made on a foreign server; stop our own."""
+        if self._pooler is not None:
+            self._pooler.stop()
         if self._server is not None:
             self._server.stop()
         elif self._admin is not None:
@@ -84,6 +88,15 @@ class Databases:
             self._admin = make_url(config.psycopg2_url(foreign))
         return self._admin
 
+    def _pooled(self, url: URL) -> URL:
+        """Return the same database through PgBouncer where TEST_PGBOUNCER names it; migrations never go through it."""
+        program = os.environ.get("TEST_PGBOUNCER")
+        if not program:
+            return url
+        if self._pooler is None:
+            self._pooler = Pooler(Path(program), self._folder.with_name("pgbouncer"), self._administrator())
+        return self._pooler.url(url)
+
     def _copy_role_settings(self, template: URL, url: URL) -> None:
         # The migrations set timeouts by ALTER ROLE ... IN DATABASE; CREATE DATABASE does not copy those.
         with administrate(_text(template)) as cursor:
@@ -98,7 +111,10 @@ class Databases:
 
 
 def start_server(folder: Path) -> tuple[Any, str]:
-    """Return a running PostgreSQL server of our own, and its URL."""
+    """Return a running PostgreSQL server of our own, and its URL. TEST_POSTGRES names the programs of another version."""
+    if programs := os.environ.get("TEST_POSTGRES"):
+        other = OtherPostgres(Path(programs), folder, SETTINGS)
+        return other, other.start()
     from orderapp.local.postgres import EmbeddedPostgres  # noqa: PLC0415 - tests/house runs without the application
 
     server = EmbeddedPostgres(folder, settings=SETTINGS)

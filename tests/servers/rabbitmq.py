@@ -26,17 +26,19 @@ NO_MAPPER = "-start_epmd false"
 class RabbitNode:
     """One node. ``kill`` is SIGKILL; ``start`` after ``stop`` or ``kill`` finds its durable queues and messages again."""
 
-    def __init__(self, folder: Path, management_port: int | None = None) -> None:
+    def __init__(self, folder: Path, management_port: int | None = None, peer: "RabbitNode | None" = None) -> None:
         """Prepare the folder; nothing runs before ``start``. Raises MissingRabbitMQError without a binary.
 
-        The management API costs a second at the start: only with ``management_port``.
+        The management API costs a second at the start: only with ``management_port``. A node that is to ``join`` a ``peer``
+        has the peer's cookie and port mapper, so that the peer is destroyed last.
         """
         self._binaries = debian.rabbitmq_binaries()
         self._folder = folder
         self._port = free_port()
         self._server: subprocess.Popen[bytes] | None = None
         self._mapper: subprocess.Popen[bytes] | None = None
-        self._cookie = secrets.token_hex(16)
+        self._peer = peer
+        self._cookie = peer._cookie if peer else secrets.token_hex(16)
         self.name = f"orderapp-test-{secrets.token_hex(4)}@localhost"
         self._write_files(management_port)
         self._environment = self._environment_of_its_own()
@@ -47,7 +49,7 @@ class RabbitNode:
 
     def start(self) -> None:
         """Start the node and wait until it takes connections."""
-        if self._mapper is None:
+        if self._mapper is None and self._peer is None:
             self._start_mapper()
         output = self._folder / "server.output"
         server = self._server = children.spawn([self._binaries / "rabbitmq-server"], self._environment, output)
@@ -58,6 +60,13 @@ class RabbitNode:
             last_words = children.tail(output)
             self.destroy()
             raise RuntimeError(f"{error}:\n{last_words}") from error
+
+    def join(self) -> None:
+        """Become a member of the peer's cluster; what this node knew is gone."""
+        assert self._peer is not None
+        self.ctl("stop_app")
+        self.ctl("join_cluster", self._peer.name)
+        self.ctl("start_app")
 
     def stop(self) -> None:
         """Stop the node in an orderly way."""
@@ -130,7 +139,7 @@ class RabbitNode:
 
     def _evaluate(self, expression: str) -> None:
         # erl_call takes 15 ms where rabbitmqctl, which starts an Erlang VM of its own, takes 400; every test wants a vhost.
-        caller = shutil.which("erl_call")
+        caller = self._erlang("erl_call")
         if caller is None:
             self.ctl("eval", expression)
             return
@@ -143,9 +152,12 @@ class RabbitNode:
 
     def _start_mapper(self) -> None:
         port = self._environment["ERL_EPMD_PORT"]
-        argv = [shutil.which("epmd") or "epmd", "-port", port, "-address", "127.0.0.1"]
+        argv = [self._erlang("epmd") or "epmd", "-port", port, "-address", "127.0.0.1"]
         self._mapper = children.spawn(argv, self._environment, self._folder / "epmd.output")
         wait_until(lambda: listens(int(port)), START, "Erlang's port mapper")
+
+    def _erlang(self, program: str) -> str | None:
+        return shutil.which(program, path=self._environment["PATH"])
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._server is None:
@@ -168,10 +180,10 @@ class RabbitNode:
         """Return an environment in which no file of the machine's own node is read or written."""
         folder = self._folder
         return {
-            "PATH": f"{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin:/bin",
+            "PATH": f"{self._binaries}:{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(folder),  # where Erlang looks for its cookie
             "LANG": "C.UTF-8",
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": self._peer._environment["ERL_EPMD_PORT"] if self._peer else str(free_port()),
             "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_PORT": str(self._port),
             "RABBITMQ_DIST_PORT": str(free_port()),
