@@ -7,6 +7,7 @@ import click
 from tests.soak.alerts import alerts
 from tests.soak.backlog import backlog
 from tests.soak.batching import batching
+from tests.soak.cluster import cluster
 from tests.soak.isolation import hanging, returned
 from tests.soak.kills import soak
 from tests.soak.memory import memory
@@ -49,6 +50,15 @@ def outage_(seconds: float, rate: float, seed: int) -> None:
 def wiped_(times: int, rate: float, seed: int) -> None:
     """RabbitMQ loses its data directory under load."""
     sys.exit(not wiped(times, rate, seed).clean)
+
+
+@main.command("cluster")
+@click.option("--orders", type=int, default=5000, show_default=True)
+@RATE
+@SEED
+def cluster_(orders: int, rate: float, seed: int) -> None:
+    """Kill the node that leads the queues of a RabbitMQ cluster of three, under load."""
+    sys.exit(not cluster(orders, rate, seed).clean)
 
 
 @main.command("database")

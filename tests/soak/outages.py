@@ -28,12 +28,12 @@ def outage(seconds: float, rate: float, seed: int) -> Account:
     with _open_shop() as (shop, products):
         load = Load(shop.url, products, rate, seed)
         with load:
-            _pass(shop, BEFORE)
+            pass_time(shop, BEFORE)
             shop.node.kill()
             click.echo(f"RabbitMQ is gone for {seconds:g} s; {rate:g} orders/s go on")
-            _pass(shop, seconds)
+            pass_time(shop, seconds)
             shop.node.start()
-        return _judge(shop, load.answers)
+        return judge(shop, load.answers)
 
 
 def wiped(times: int, rate: float, seed: int) -> Account:
@@ -42,12 +42,12 @@ def wiped(times: int, rate: float, seed: int) -> Account:
         load = Load(shop.url, products, rate, seed)
         with load:
             for time_ in range(times):
-                _pass(shop, BEFORE)
+                pass_time(shop, BEFORE)
                 shop.node.kill()
                 shop.node.lose_everything()
                 shop.node.start()
                 click.echo(f"RabbitMQ came back with nothing, {time_ + 1} of {times}; {load.answers.attempted} orders so far")
-        return _judge(shop, load.answers)
+        return judge(shop, load.answers)
 
 
 def database(seconds: float, count: int, rate: float, seed: int) -> Account:
@@ -61,11 +61,11 @@ def database(seconds: float, count: int, rate: float, seed: int) -> Account:
         load.answers.accepted.update(answers.accepted)
         with load:
             click.echo(f"PostgreSQL is gone for {seconds:g} s, {count} orders are queued; {rate:g} orders/s are tried")
-            _pass(shop, seconds)
+            pass_time(shop, seconds)
         shop.postgres.start()
         open_orders = shop.unrest().get("orders", 0)
         click.echo(f"PostgreSQL is back; {open_orders} orders are open")
-        return _judge(shop, load.answers)
+        return judge(shop, load.answers)
 
 
 @contextmanager
@@ -75,14 +75,16 @@ def _open_shop() -> Iterator[tuple[Shop, list[int]]]:
         yield shop, [shop.world.product(stock) for stock in (*[PLENTY] * 9, SHORT, SHORT)]
 
 
-def _pass(shop: Shop, seconds: float) -> None:
+def pass_time(shop: Shop, seconds: float) -> None:
+    """Tend the processes for so long."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         shop.tend()
         time.sleep(LOOK)
 
 
-def _judge(shop: Shop, answers: Answers) -> Account:
+def judge(shop: Shop, answers: Answers) -> Account:
+    """Wait until everything is final, then show and return the account."""
     began = time.monotonic()
     wait_until(lambda: "orders" not in shop.unrest() or time.monotonic() - began > RECOVERED, 2 * RECOVERED, "the orders")
     click.echo(f"all orders are final {time.monotonic() - began:.1f} s after the return")

@@ -33,14 +33,18 @@ ROLES = ("web", "relay", "worker", "webhook worker", "beat")
 class Shop:
     """A database, a broker, a recording receiver and the processes of the service."""
 
-    def __init__(self, folder: Path) -> None:
-        """Start the servers; ``open`` starts the service."""
+    def __init__(self, folder: Path, nodes: int = 1) -> None:
+        """Start the servers, RabbitMQ as a cluster of so many nodes; ``open`` starts the service."""
         self.folder = folder
         self.postgres, url = postgres.start_server(folder / "postgres")
         postgres.migrate(url)
         self.node = RabbitNode(folder / "rabbitmq")
         self.node.start()
-        self.world = World(url, self.node.url(), folder / "output")
+        self.nodes = [self.node, *(RabbitNode(folder / f"rabbitmq{number}", peer=self.node) for number in range(2, nodes + 1))]
+        for node in self.nodes[1:]:
+            node.start()
+            node.join()
+        self.world = World(url, ";".join(node.url() for node in self.nodes), folder / "output")
         self.recorder = Recorder(self.world.receiver)
         self.processes: dict[str, Process] = {}
         self.restarts = 0
@@ -105,17 +109,18 @@ class Shop:
     def close(self) -> None:
         """End everything."""
         self.world.end()
-        self.node.destroy()
+        for node in reversed(self.nodes):
+            node.destroy()
         self.postgres.stop()
 
 
 @contextmanager
-def a_shop() -> Iterator[Shop]:
+def a_shop(nodes: int = 1) -> Iterator[Shop]:
     """Give a shop in a folder of its own; the processes' output is kept when the block raises."""
     shell = dict(os.environ)
     forget_the_shell()
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    shop = Shop(folder)
+    shop = Shop(folder, nodes)
     os.environ.update(shop.environment)  # acts called from here work on the same database
     try:
         yield shop
