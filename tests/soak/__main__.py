@@ -30,7 +30,7 @@ def main() -> None:
 @RATE
 @SEED
 def kills_(seconds: float, every: float, rate: float, seed: int) -> None:
-    """Mixed load while processes, connections and queues are killed, purged and deleted."""
+    """Mixed load while processes die, links fail, queues are lost and servers restart or raise alarms."""
     sys.exit(not soak(seconds, seed, rate, every).clean)
 
 

@@ -10,10 +10,9 @@ from tests.journeys.world import World
 from tests.servers import postgres
 from tests.servers.postgres import administrate
 from tests.soak.account import audit
-from tests.soak.kills import LOOK
 from tests.soak.load import PLENTY
 from tests.soak.planting import plant
-from tests.soak.shop import Shop, a_shop
+from tests.soak.shop import LOOK, Shop, a_shop
 
 # The most that the rescuer may cost of the throughput.
 MOST = 0.05

@@ -6,7 +6,7 @@ from tests.servers.rabbitmq import RabbitNode
 from tests.servers.waiting import wait_until
 from tests.soak.account import Account
 from tests.soak.load import PLENTY, SHORT, Load
-from tests.soak.outages import judge, pass_time
+from tests.soak.outages import judge
 from tests.soak.planting import plant
 from tests.soak.shop import Shop, a_shop
 
@@ -30,7 +30,7 @@ def cluster(count: int, rate: float, seed: int) -> Account:
             for number in range(portions):
                 planted = plant(shop.world, products[:9], PORTION, f"planted-{number}")
                 load.answers.accepted.update(planted.accepted)
-                pass_time(shop, 1)
+                shop.tend_for(1)
                 if number == portions // 2:
                     killed = _kill_leader(shop)
                 if number == portions * 4 // 5:

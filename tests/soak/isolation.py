@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import click
 
 from tests.servers.waiting import free_port, wait_until
-from tests.soak.kills import LOOK
 from tests.soak.load import PLENTY, Load
 from tests.soak.planting import DUE_WEBHOOKS
 from tests.soak.shop import Shop, a_shop
@@ -147,10 +146,7 @@ def _phase(shop: Shop, products: list[int], seconds: float, rate: float, seed: i
     """Let clients order for so long; return how long their orders and webhooks took."""
     ((before,),) = shop.rows("SELECT coalesce(max(id), 0) FROM orders")
     with Load(shop.url, products, rate, seed) as load:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            shop.tend()
-            time.sleep(LOOK)
+        shop.tend_for(seconds)
     placed = len(load.answers.accepted)
     settled = "SELECT count(*) FROM orders WHERE id > %s AND settled_at IS NULL"
     wait_until(lambda: shop.rows(settled, before)[0][0] == 0, ARRIVED, f"{placed} orders")

@@ -12,7 +12,7 @@ from tests.soak.faults import inflict
 from tests.soak.load import PLENTY, SHORT, Load
 from tests.soak.operators import Operators
 from tests.soak.schedule import Fault, schedule
-from tests.soak.shop import Shop, a_shop
+from tests.soak.shop import LOOK, MANY_ROLES, Shop, a_shop
 
 # Seconds until everything is final after the last fault: a lease, a rescue that had doubled three times, and the backlog.
 REST = 360
@@ -20,8 +20,16 @@ REST = 360
 # Seconds between two lines of progress.
 TELL = 10
 
-# Seconds between two looks at whether a process has ended.
-LOOK = 0.1
+# Seconds of rest after which a webhook that waits for its next attempt is given it.
+RIPE = 20
+
+
+# A receiver that could not be reached twice is left alone for minutes: the past moves instead of the clock.
+_NEXT_ATTEMPTS = """
+WITH endpoints AS (UPDATE webhook_endpoints SET open_until = NULL WHERE open_until IS NOT NULL),
+    deliveries AS (UPDATE webhook_deliveries SET due_at = now(), rescue_at = now() WHERE state = 'pending' AND due_at > now())
+UPDATE outbox SET available_at = now() WHERE available_at > now() RETURNING id
+"""
 
 
 def soak(seconds: float, seed: int, rate: float, every: float) -> Account:
@@ -31,12 +39,14 @@ def soak(seconds: float, seed: int, rate: float, every: float) -> Account:
     killed = sum(count for kind, count in kinds.items() if kind.startswith("kill"))
     click.echo(f"soak of {seconds:g} s, seed {seed}: {len(faults)} faults, {killed} of them kills; {rate:g} orders/s")
     with a_shop() as shop:
-        shop.open()
+        shop.wire(*MANY_ROLES)
+        shop.open(*MANY_ROLES)
         products = [shop.world.product(stock) for stock in (*[PLENTY] * 9, SHORT, SHORT)]
         load = Load(shop.url, products, rate, seed)
         operators = Operators(create_app(), products, seed)
         with load, operators:
             _go_through(shop, load, faults, seconds)
+        shop.network.heal()
         rest(shop)
         found = account(shop, load.answers, operators)
         done = f"{len(operators.cancelled)} cancels, {operators.reopened.total()} retries, {operators.edited} prices"
@@ -70,6 +80,8 @@ def rest(shop: Shop, seconds: float = REST) -> float:
             return seconds
         if now - told > TELL:
             told = now
+            if now - began > RIPE and "orders" not in left:
+                shop.rows(_NEXT_ATTEMPTS)
             click.echo(f"waiting for {', '.join(f'{count} {kind}' for kind, count in left.items())}")
         shop.tend()
         time.sleep(LOOK)

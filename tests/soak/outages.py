@@ -8,7 +8,7 @@ import click
 
 from tests.servers.waiting import wait_until
 from tests.soak.account import Account, account
-from tests.soak.kills import LOOK, rest, show
+from tests.soak.kills import rest, show
 from tests.soak.load import PLENTY, SHORT, Answers, Load
 from tests.soak.planting import plant
 from tests.soak.shop import Shop, a_shop
@@ -28,10 +28,10 @@ def outage(seconds: float, rate: float, seed: int) -> Account:
     with _open_shop() as (shop, products):
         load = Load(shop.url, products, rate, seed)
         with load:
-            pass_time(shop, BEFORE)
+            shop.tend_for(BEFORE)
             shop.node.kill()
             click.echo(f"RabbitMQ is gone for {seconds:g} s; {rate:g} orders/s go on")
-            pass_time(shop, seconds)
+            shop.tend_for(seconds)
             shop.node.start()
         return judge(shop, load.answers)
 
@@ -42,7 +42,7 @@ def wiped(times: int, rate: float, seed: int) -> Account:
         load = Load(shop.url, products, rate, seed)
         with load:
             for time_ in range(times):
-                pass_time(shop, BEFORE)
+                shop.tend_for(BEFORE)
                 shop.node.kill()
                 shop.node.lose_everything()
                 shop.node.start()
@@ -61,7 +61,7 @@ def database(seconds: float, count: int, rate: float, seed: int) -> Account:
         load.answers.accepted.update(answers.accepted)
         with load:
             click.echo(f"PostgreSQL is gone for {seconds:g} s, {count} orders are queued; {rate:g} orders/s are tried")
-            pass_time(shop, seconds)
+            shop.tend_for(seconds)
         shop.postgres.start()
         open_orders = shop.unrest().get("orders", 0)
         click.echo(f"PostgreSQL is back; {open_orders} orders are open")
@@ -73,14 +73,6 @@ def _open_shop() -> Iterator[tuple[Shop, list[int]]]:
     with a_shop() as shop:
         shop.open()
         yield shop, [shop.world.product(stock) for stock in (*[PLENTY] * 9, SHORT, SHORT)]
-
-
-def pass_time(shop: Shop, seconds: float) -> None:
-    """Tend the processes for so long."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        shop.tend()
-        time.sleep(LOOK)
 
 
 def judge(shop: Shop, answers: Answers) -> Account:

@@ -3,16 +3,21 @@
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from string import digits
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg2
 
+from orderapp.local.cluster import NAME, PORT
 from tests.journeys.world import World
 from tests.servers import postgres
 from tests.servers.environment import forget_the_shell
+from tests.servers.links import Network
 from tests.servers.processes import Process
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.waiting import free_port, wait_until
@@ -26,8 +31,14 @@ RECOVERY = 60
 # As docker-compose.yml has it: a delivery mostly waits.
 WEBHOOKS_AT_ONCE = 4
 
+# Seconds between two looks at whether a process has ended.
+LOOK = 0.1
+
 # The service's processes by role; the order is that of their start.
 ROLES = ("web", "relay", "worker", "webhook worker", "beat")
+
+# As in an installation that loses no role with one machine: work is claimed and sent by several at once.
+MANY_ROLES = (*ROLES, "relay 2", "relay 3", "beat 2")
 
 
 class Shop:
@@ -47,9 +58,11 @@ class Shop:
         self.world = World(url, ";".join(node.url() for node in self.nodes), folder / "output")
         self.recorder = Recorder(self.world.receiver)
         self.processes: dict[str, Process] = {}
+        self.network = Network()
         self.restarts = 0
         self.keep = False  # the folder, for somebody to look into
         self._port = str(free_port())
+        self._wires: dict[str, dict[str, str]] = {}
 
     @property
     def url(self) -> str:
@@ -61,10 +74,27 @@ class Shop:
         """Return the service's settings."""
         return self.world.processes.environment
 
+    def wire(self, *roles: str) -> None:
+        """Have a link between each of these processes and each server that it talks to; before they start."""
+        socket = Path(str(self.postgres.cluster.socket)) / f".s.PGSQL.{PORT}"
+        broker = urlsplit(self.node.url())
+        host, _, port = self.world.receiver.host.partition(":")
+        for role in roles:
+            wires = self._wires[role] = {}
+            if not role.startswith("beat"):
+                link = self.network.link(f"{role} - PostgreSQL", socket)
+                wires["DATABASE_URL"] = f"postgresql://{NAME}@{link.host}/{NAME}"
+            if role != "web":
+                link = self.network.link(f"{role} - RabbitMQ", (str(broker.hostname), int(broker.port or 0)))
+                wires["CELERY_BROKER_URL"] = broker._replace(netloc=f"guest:guest@{link.host}").geturl()
+            if role == "webhook worker":
+                link = self.network.link(f"{role} - receiver", (host, int(port)))
+                wires |= {"WEBHOOK_URL": f"http://{link.host}/hook", "WEBHOOK_ALLOWED_HOSTS": link.host}
+
     def open(self, *roles: str) -> None:
         """Start these processes of the service, or all, and wait until they serve."""
         for role in roles or ROLES:
-            self.processes[role] = self._starters[role]()
+            self._start(role)
         for process in self.processes.values():
             process.wait_ready()
 
@@ -73,18 +103,30 @@ class Shop:
         for role, process in list(self.processes.items()):
             if process.exit_code is not None:
                 self.restarts += 1
-                self.processes[role] = self._starters[role]()
+                self._start(role)
 
-    @property
-    def _starters(self) -> dict[str, Callable[[], Process]]:
-        started = self.world.processes
-        return {
-            "web": lambda: started.web(PORT=self._port),
-            "relay": started.relay,
-            "worker": lambda: started.worker(queues="orders,maintenance"),
-            "webhook worker": lambda: started.worker(queues="webhooks", concurrency=WEBHOOKS_AT_ONCE),
-            "beat": started.beat,
+    def tend_for(self, seconds: float) -> None:
+        """Let so much time pass, tending the processes."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            self.tend()
+            time.sleep(LOOK)
+
+    def one_of(self, role: str, pick: int) -> Process:
+        """Return one of the processes of this kind: "relay" may be "relay 2" as well."""
+        alike = [process for name, process in self.processes.items() if _kind(name) == role]
+        return alike[pick % len(alike)]
+
+    def _start(self, role: str) -> None:
+        started, wires = self.world.processes, self._wires.get(role, {})
+        starters: dict[str, Callable[[], Process]] = {
+            "web": lambda: started.web(PORT=self._port, **wires),
+            "relay": lambda: started.relay(**wires),
+            "worker": lambda: started.worker(queues="orders,maintenance", **wires),
+            "webhook worker": lambda: started.worker(queues="webhooks", concurrency=WEBHOOKS_AT_ONCE, **wires),
+            "beat": lambda: started.beat(**wires),
         }
+        self.processes[role] = starters[_kind(role)]()
 
     def rows(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
         """Run one statement and return its rows; waits while PostgreSQL comes back from what was done to it."""
@@ -109,9 +151,14 @@ class Shop:
     def close(self) -> None:
         """End everything."""
         self.world.end()
+        self.network.close()
         for node in reversed(self.nodes):
             node.destroy()
         self.postgres.stop()
+
+
+def _kind(role: str) -> str:
+    return role.rstrip(digits).rstrip()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ pytestmark = [pytest.mark.rabbitmq, pytest.mark.proof]
 
 
 def test_half_a_minute_of_kills_loses_nothing_and_does_nothing_twice() -> None:
-    """Each kind of fault about once, under load, cancels, retries and restocks."""
-    found = soak(seconds=30, seed=20, rate=10, every=2.5)
+    """Each kind of fault about once, also of links and alarms, under load, cancels, retries and restocks."""
+    found = soak(seconds=30, seed=20, rate=10, every=1.6)
     assert found.clean, found.faults
     assert found.accepted > 100
     assert found.webhooks_received == found.webhooks_due > 100
