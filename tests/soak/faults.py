@@ -87,7 +87,7 @@ def _alarm(shop: Shop, fault: Fault) -> str:
     begin, end = _ALARM[fault.kind]
     shop.node.evaluate(begin)
     try:
-        wait_until(lambda: "alarm" in shop.node.evaluate("rabbit_alarm:get_alarms()."), READY, f"the {fault.kind}")
+        wait_until(lambda: "resource_limit" in shop.node.evaluate("rabbit_alarm:get_alarms()."), READY, f"the {fault.kind}")
         shop.tend_for(fault.lasts)
     finally:
         shop.node.evaluate(end)
