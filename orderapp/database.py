@@ -34,6 +34,10 @@ CONNECT_TIMEOUT = 3
 # must free the thread, and 10 s is the hard limit of an order task.
 TCP_USER_TIMEOUT = 8000
 
+# Seconds of silence before the kernel asks whether the server is still there, and between two such questions. Who waits for
+# an answer has nothing unacknowledged: without these, a server that vanished meanwhile is noticed after two hours.
+KEEPALIVES_IDLE, KEEPALIVES_INTERVAL = 4, 1
+
 # Seconds that a request waits for a connection of its process's pool. There is one connection per thread, so that a
 # wait at all means that connections are stuck.
 POOL_TIMEOUT = 3
@@ -92,6 +96,8 @@ def _with_timeouts(url: URL) -> URL:
     defaults = {
         "connect_timeout": str(CONNECT_TIMEOUT),
         "tcp_user_timeout": str(TCP_USER_TIMEOUT),
+        "keepalives_idle": str(KEEPALIVES_IDLE),
+        "keepalives_interval": str(KEEPALIVES_INTERVAL),
         "application_name": "orderapp",
     }
     return url.update_query_dict({name: value for name, value in defaults.items() if name not in url.query})

@@ -4,10 +4,13 @@ import asyncio
 import socket
 import struct
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from psycopg2.extensions import parse_dsn
 
 from tests.servers.waiting import free_port
 
@@ -50,8 +53,9 @@ class Pair:
 class Link:
     """The way from one process to one server. It is well until a fault is called for, and again after ``heal``."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, target: Target) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, target: Target, address: str) -> None:
         self.port = free_port()
+        self._address = address
         self._loop = loop
         self._target = target
         self._listener: asyncio.Server | None = None
@@ -62,12 +66,18 @@ class Link:
     @property
     def host(self) -> str:
         """Return host:port, where the client is to connect."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self._address}:{self.port}"
 
     @property
     def connections(self) -> int:
         """Return how many connections there are."""
         return len(self._pairs)
+
+    @property
+    def is_ill(self) -> bool:
+        """Tell whether something is wrong with it, or with a connection that it had."""
+        well = self._passing and not self._delay and self._slice == CHUNK
+        return not (well and all(pair.passing.is_set() for pair in list(self._pairs)))
 
     def swallow(self) -> None:
         """Let nothing through in either direction, neither data nor a farewell: a black hole. New connections fall into it."""
@@ -106,7 +116,7 @@ class Link:
 
     async def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+            self._listener = await asyncio.start_server(self._serve, self._address, self.port)
 
     async def _hold(self, *, new: bool, reset: bool = False) -> None:
         self._passing = new
@@ -188,10 +198,35 @@ class Network:
         self._thread.start()
         self.links: dict[str, Link] = {}
 
-    def link(self, name: str, target: Target) -> Link:
-        """Return a new link to this server."""
-        link = self.links[name] = Link(self._loop, target)
+    def link(self, name: str, target: Target, address: str = "127.0.0.1") -> Link:
+        """Return a new link to this server, which listens at this address of our own."""
+        link = self.links[name] = Link(self._loop, target, address)
         return link
+
+    def wires(self, process: str, environment: Mapping[str, str], *servers: str) -> dict[str, str]:
+        """Return the settings with which a process reaches these servers of the environment, each over a link of its own."""
+        settings: dict[str, str] = {}
+        for server in servers:
+            name = f"{process} - {server}"
+            if server == "PostgreSQL":
+                _, settings["DATABASE_URL"] = self.link_to_database(name, environment["DATABASE_URL"])
+            elif server == "RabbitMQ":
+                url = urlsplit(environment["CELERY_BROKER_URL"])
+                link = self.link(name, (str(url.hostname), url.port or 5672))
+                user, at, _ = url.netloc.rpartition("@")
+                settings["CELERY_BROKER_URL"] = url._replace(netloc=f"{user}{at}{link.host}").geturl()
+            else:
+                url = urlsplit(environment["WEBHOOK_URL"])
+                link = self.link(name, (str(url.hostname), url.port or 80))
+                settings |= {"WEBHOOK_URL": url._replace(netloc=link.host).geturl(), "WEBHOOK_ALLOWED_HOSTS": link.host}
+        return settings
+
+    def link_to_database(self, name: str, url: str, address: str = "127.0.0.1") -> tuple[Link, str]:
+        """Return a new link to this database's server, and the URL of the database over it."""
+        dsn = parse_dsn(url)
+        host, port = dsn.pop("host"), dsn.pop("port", "5432")
+        link = self.link(name, Path(host) / f".s.PGSQL.{port}" if host.startswith("/") else (host, int(port)), address)
+        return link, f"postgresql://{link.host}/?{urlencode(dsn)}"
 
     def heal(self) -> None:
         """Let everything pass everywhere."""

@@ -5,12 +5,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 
 import psycopg2
 import pytest
 
-from orderapp.local.cluster import PORT
 from tests.servers.links import Link, Network, a_network
 from tests.servers.waiting import free_port, wait_until
 
@@ -192,11 +190,8 @@ def test_chopped_words_arrive_whole_in_pieces(link: Link, echo: Echo) -> None:
 
 def test_a_unix_socket_is_reached_over_tcp(network: Network, migrated_database: str) -> None:
     """PostgreSQL of the tests listens on one only; as the user that it knows."""
-    parameters = psycopg2.extensions.parse_dsn(migrated_database)
-    if not parameters.get("host", "").startswith("/"):
-        pytest.skip("TEST_DATABASE_URL is reached over TCP anyway")
-    link = network.link("client - PostgreSQL", Path(parameters["host"]) / f".s.PGSQL.{PORT}")
-    with closing(psycopg2.connect(host="127.0.0.1", port=link.port, user=parameters["user"], dbname=parameters["dbname"])) as c:
-        cursor = c.cursor()
+    link, url = network.link_to_database("client - PostgreSQL", migrated_database)
+    with closing(psycopg2.connect(url)) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT 1")
         assert cursor.fetchone() == (1,)
+        assert link.connections == 1

@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from string import digits
 from typing import Any
-from urllib.parse import urlsplit
 
 import psycopg2
 
-from orderapp.local.cluster import NAME, PORT
 from tests.journeys.world import World
 from tests.servers import postgres
 from tests.servers.environment import forget_the_shell
@@ -36,6 +34,13 @@ LOOK = 0.1
 
 # The service's processes by role; the order is that of their start.
 ROLES = ("web", "relay", "worker", "webhook worker", "beat")
+
+# What they talk to, where that is not both PostgreSQL and RabbitMQ.
+SERVERS = {
+    "web": ("PostgreSQL",),
+    "webhook worker": ("PostgreSQL", "RabbitMQ", "receiver"),
+    "beat": ("RabbitMQ",),
+}
 
 # As in an installation that loses no role with one machine: work is claimed and sent by several at once.
 MANY_ROLES = (*ROLES, "relay 2", "relay 3", "beat 2")
@@ -76,20 +81,9 @@ class Shop:
 
     def wire(self, *roles: str) -> None:
         """Have a link between each of these processes and each server that it talks to; before they start."""
-        socket = Path(str(self.postgres.cluster.socket)) / f".s.PGSQL.{PORT}"
-        broker = urlsplit(self.node.url())
-        host, _, port = self.world.receiver.host.partition(":")
         for role in roles:
-            wires = self._wires[role] = {}
-            if not role.startswith("beat"):
-                link = self.network.link(f"{role} - PostgreSQL", socket)
-                wires["DATABASE_URL"] = f"postgresql://{NAME}@{link.host}/{NAME}"
-            if role != "web":
-                link = self.network.link(f"{role} - RabbitMQ", (str(broker.hostname), int(broker.port or 0)))
-                wires["CELERY_BROKER_URL"] = broker._replace(netloc=f"guest:guest@{link.host}").geturl()
-            if role == "webhook worker":
-                link = self.network.link(f"{role} - receiver", (host, int(port)))
-                wires |= {"WEBHOOK_URL": f"http://{link.host}/hook", "WEBHOOK_ALLOWED_HOSTS": link.host}
+            servers = SERVERS.get(_kind(role), ("PostgreSQL", "RabbitMQ"))
+            self._wires[role] = self.network.wires(role, self.environment, *servers)
 
     def open(self, *roles: str) -> None:
         """Start these processes of the service, or all, and wait until they serve."""
