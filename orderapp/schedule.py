@@ -4,11 +4,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import structlog
 from celery.beat import Scheduler as CeleryScheduler
 from celery.signals import before_task_publish
 
 from heartbeat import Heart
 from orderapp import exposition, queues, telemetry
+
+log = structlog.get_logger(__name__)
+
+# Seconds by which the clocks of two hosts may differ: a message expires by the clock of the worker that reads it, and a
+# worker ahead by more would take no rescue at all. A worker that was away finds so many seconds' messages, all but one for
+# nothing.
+APART = 60
 
 
 @dataclass(frozen=True)
@@ -38,7 +46,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
 
 def _as_celery_takes_it(entry: Entry) -> dict[str, Any]:
     # A message that waited until the next is due would only do the same again.
-    options = {"expires": entry.every, "queue": queues.TASKS[entry.task].queue}
+    options = {"expires": max(entry.every, APART), "queue": queues.TASKS[entry.task].queue}
     return {"task": entry.task, "schedule": entry.every, "options": options}
 
 
@@ -64,9 +72,19 @@ class Scheduler(CeleryScheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; at least every few seconds."""
         self._heart.beat()
+        self._notice_clock_set_back()
         pause = float(super().tick(*args, **kwargs))
         telemetry.note_tick("beat")  # afterwards: a tick that hangs on the broker is none
         return pause
+
+    def _notice_clock_set_back(self) -> None:
+        """Begin the intervals anew when a last run lies in the future: Celery would wait until the clock has caught up."""
+        ahead = [entry for entry in self.schedule.values() if entry.last_run_at > entry.default_now()]
+        if ahead:
+            log.warning("clock was set back, all intervals begin anew")
+            for entry in ahead:
+                entry.last_run_at = entry.default_now()
+            self._heap = None  # made of times of the old clock
 
     @cached_property
     def connection(self) -> Any:

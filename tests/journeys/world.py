@@ -196,6 +196,15 @@ class World:
         self.messages.send("orders.rescue")
         self.messages.send("webhooks.rescue")
 
+    def lose_a_message(self) -> int:
+        """Return an order whose message is gone and whose rescue is due: only what Beat sends next can wake it."""
+        with self.held_up(self.worker):
+            order_id = self.place({self.product(): 1})
+            wait_until(self.outbox_is_empty, REST, "the relay to hand it over")
+            self.messages.purge("orders")
+        self.hurry()
+        return order_id
+
     def snapshot(self) -> list[tuple[Any, ...]]:
         """Return all that the tables hold, as digests; equal ones mean that nothing changed."""
         digest = "SELECT '{0}', md5(string_agg(t::text, '|' ORDER BY t::text)) FROM {0} t"

@@ -71,6 +71,21 @@ def program(name: str, package: str) -> str:
     return found
 
 
+def libfaketime() -> Path:
+    """Return the library that gives a process another clock; installs it when root. Raises MissingPackageError."""
+    found = _libfaketime()
+    if found is None and _may_install():
+        install("libfaketime")
+        found = _libfaketime()
+    if found is None:
+        raise MissingPackageError(f"libfaketime is not installed; to run this: sudo {INSTALL} libfaketime")
+    return found
+
+
+def _libfaketime() -> Path | None:
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
 def _may_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
