@@ -39,7 +39,7 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
             while select([listener], [], [], 0)[0]:
                 self.accept(listener)
             listener.close()
-        self.sockets = []
+        self.sockets: list[Any] = []
 
 
 worker_class = Worker

@@ -79,7 +79,7 @@ class Scheduler(CeleryScheduler):
 
     def _notice_clock_set_back(self) -> None:
         """Begin the intervals anew when a last run lies in the future: Celery would wait until the clock has caught up."""
-        ahead = [entry for entry in self.schedule.values() if entry.last_run_at > entry.default_now()]
+        ahead = [entry for entry in self.schedule.values() if entry.last_run_at and entry.last_run_at > entry.default_now()]
         if ahead:
             log.warning("clock was set back, all intervals begin anew")
             for entry in ahead:
