@@ -167,14 +167,22 @@ def is_told_to_end(pid: int) -> bool:
     return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
 
 
+def is_stopped(pid: int) -> bool:
+    """Tell whether SIGSTOP has arrived in every thread: one that runs may take a connection yet."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all(re.search(r"^State:\s*T", (task / "status").read_text(), re.MULTILINE) for task in tasks)
+
+
 def test_who_is_connected_when_sigterm_comes_is_answered(web: Process) -> None:
     """A proxy that has sent a POST must not send it again: a reset would be its client's failure."""
     sql("INSERT INTO products (name, price) VALUES ('Lamp', 2.5)")
     request = HEAD + b"Content-Length: %d\r\n\r\n" % len(ORDER) + ORDER
+    wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
     workers = web.children
     with ThreadPoolExecutor(6) as pool:
         for pid in workers:
             web.kill(signal.SIGSTOP, pid=pid)
+        wait_until(lambda: all(map(is_stopped, workers)), ANSWER, "the workers to stand still")
         answers = [pool.submit(spoken, web, request) for _ in range(6)]
         port = int(web.url.rpartition(":")[2])
         wait_until(lambda: waiting_at(port) == 6, ANSWER, "six connections that nobody has taken")
