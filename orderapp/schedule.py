@@ -66,6 +66,10 @@ class Scheduler(CeleryScheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._heart = Heart("beat")
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """Begin; Celery makes another scheduler for its banner, which never does."""
+        super().setup_schedule()
         telemetry.note_tick("beat")  # a Beat that never gets to its first tick is silent from now on
         exposition.listen(self.app.conf.flask_app.extensions["settings"])
 
