@@ -1,10 +1,7 @@
 """How gunicorn serves ``wsgi:app``: ``gunicorn wsgi:app`` reads this file by itself."""
 
 from contextlib import suppress
-from select import select
 from typing import Any
-
-from gunicorn.workers.gthread import ThreadWorker
 
 import tally
 from config import load_or_exit
@@ -21,30 +18,9 @@ with suppress(OSError):
 
 bind = f"{_settings.web_host}:{_settings.port}"
 
-
-class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
-    """Threads, because a request mostly waits for PostgreSQL; and SIGTERM closes the port.
-
-    gunicorn's own leaves the port open and takes nobody from it until its kept connections have ended, two seconds and
-    more. A POST that a proxy sends there meanwhile is reset, and no proxy may send it again; a refused connection it may
-    take elsewhere (gunicorn's issue 3397).
-    """
-
-    def set_accept_enabled(self, enabled: bool) -> None:
-        """Begin or stop taking connections; before the end, take those that are there already."""
-        super().set_accept_enabled(enabled)
-        if enabled or self.alive:
-            return
-        for listener in self.sockets:
-            while select([listener], [], [], 0)[0]:
-                self.accept(listener)
-            listener.close()
-        self.sockets: list[Any] = []
-
-
-worker_class = Worker
-
-# Processes because Python runs one thread at a time.
+# gunicorn's own threads, because a request mostly waits for PostgreSQL, except that no client holds one; processes because
+# Python runs one thread at a time.
+worker_class = "orderapp.reception.Worker"
 workers = _settings.web_workers
 threads = _settings.web_threads
 
@@ -53,6 +29,9 @@ preload_app = True
 
 # A request is a few statements; one that takes 30 s (the role's statement_timeout) is stuck.
 timeout = 30
+
+# A connection is a file, and gunicorn's process ends when it runs out of them: 1,024 where systemd starts it.
+worker_connections = 800
 
 # Longer than the 60 s that proxies commonly keep idle connections: who closes one may cross with the other's POST on it, and
 # a proxy knows when it has sent one.
