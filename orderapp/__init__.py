@@ -79,7 +79,7 @@ class OrderApp(Flask):
 def create_app(settings: config.Settings | None = None) -> Flask:
     """Return the application with every room at hand. Opens no connection, neither to PostgreSQL nor to the broker."""
     settings = settings or config.load()
-    app = OrderApp(__name__)
+    app = OrderApp(__name__, static_folder=None)
     app.json = OrjsonProvider(app)
     app.config.update(
         SECRET_KEY=settings.secret_key,
