@@ -105,6 +105,8 @@ def test_messages_from_a_lost_future_do_no_harm(primary: Primary, broker: str, t
 
     after = open_shop(primary.restore(moment), broker, tmp_path / "after")
     try:
+        known = {str(event) for (event,) in after.rows("SELECT id FROM order_events")}
+        after.receiver.requests += [one for one in before.receiver.requests if one.id in known]  # it has not forgotten
         after.wait_settled(open_then)
         new = after.place({1: 1})  # its number was another order's, in the time that is lost
         assert new in told
