@@ -89,11 +89,11 @@ class Process:
         else:
             children.signal_family(self.pid, number)
 
-    def stop(self) -> int:
+    def stop(self, seconds: float = STOP) -> int:
         """Ask it to end, as an operator does, and return its exit code; nothing of the family is left."""
         if self.exit_code is None:
             self._popen.terminate()
-            wait_until(lambda: self.exit_code is not None, STOP, f"the {self.name} to stop")
+            wait_until(lambda: self.exit_code is not None, seconds, f"the {self.name} to stop")
         children.end_family(self._popen)
         return self._popen.wait()
 
