@@ -21,11 +21,12 @@ NAME = "orderapp"
 
 POOLER = config.ROOT / "deploy" / "pgbouncer" / "pgbouncer.ini"
 
-# Where a pooler of tests is reached and what it stands before; whoever has the port may come in.
+# What a pooler of tests stands before and where it is reached; whoever has the port may come in. One section: a second
+# [pgbouncer] would set whatever the first one says back to its default, without a word.
 OWN = """
 [databases]
 * = host={host} port=5432 user={user}
-[pgbouncer]
+{settings}
 listen_addr = 127.0.0.1
 listen_port = {port}
 unix_socket_dir =
@@ -100,9 +101,9 @@ class Pooler:
         """Start it. The folder holds its settings and what it says."""
         folder.mkdir(mode=0o700, parents=True)
         self._port = free_port()
-        own = OWN.format(host=server.query["host"], user=server.query["user"], port=self._port)
+        where = {"host": server.query["host"], "user": server.query["user"], "port": self._port}
         settings, output = folder / "pgbouncer.ini", folder / "pgbouncer.output"
-        settings.write_text(POOLER.read_text() + own)
+        settings.write_text(OWN.format(settings=POOLER.read_text(), **where))
         process = self._process = children.spawn([program, settings], os.environ, output)
         wait_until(lambda: "listening on" in children.tail(output) or process.poll() is not None, START, "PgBouncer's start")
         assert process.poll() is None, children.tail(output)

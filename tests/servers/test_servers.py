@@ -1,5 +1,6 @@
 """What tests stand on: databases and virtual hosts of their own, nodes that can be stopped and killed."""
 
+import os
 import subprocess
 import sys
 
@@ -108,3 +109,15 @@ def test_a_port_is_given_to_one_process_only() -> None:
     program += "w.random.randint = lambda *_: next(ports); print(w.free_port())"
     other = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=config.ROOT)
     assert int(other.stdout) > port
+
+
+@pytest.mark.skipif(not os.environ.get("TEST_PGBOUNCER"), reason="needs PgBouncer: make matrix")
+def test_a_pooler_pools_by_transaction(migrated_database: str) -> None:
+    """In its default mode a session stays with its client, and the tests would show nothing."""
+    holders = [psycopg2.connect(migrated_database) for _ in range(2)]
+    pids = set()
+    for holder in holders:
+        with holder, holder.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            pids.add(cursor.fetchone())
+    assert len(pids) == 1
