@@ -19,6 +19,7 @@ from orderapp.database import (
     reading,
     writing,
 )
+from tests.servers.others import UNPOOLED
 from tests.sql import one, sql
 from tests.wire import listening
 
@@ -123,6 +124,7 @@ def test_an_act_knows_that_it_is_one() -> None:
     assert not in_act()
 
 
+@UNPOOLED
 def test_a_pooled_connection_that_the_server_closed_is_replaced_without_an_error() -> None:
     """After a restart of PostgreSQL nobody gets a 503 for a socket that was dead before he came."""
     with reading() as session:
@@ -135,6 +137,7 @@ def test_a_pooled_connection_that_the_server_closed_is_replaced_without_an_error
     assert clients() == 2
 
 
+@UNPOOLED
 def test_every_dead_connection_of_the_pool_is_replaced(app: Flask) -> None:
     """A restart closes them all at once."""
     connections = [db.engine.connect() for _ in range(4)]
@@ -157,6 +160,7 @@ def test_a_living_connection_is_used_again_without_asking_the_server() -> None:
     assert len(wire.said) == 1
 
 
+@UNPOOLED
 def test_a_fork_that_forgets_its_connections_leaves_the_parents_alone() -> None:
     """A goodbye from the child would end the parent's session on the server; a use would mix their answers."""
     with reading() as session:

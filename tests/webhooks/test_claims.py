@@ -16,6 +16,7 @@ from orderapp.webhooks import outcomes, sending
 from orderapp.webhooks.endpoint import Receivers
 from orderapp.webhooks.rescuing import rescue_deliveries
 from orderapp.webhooks.sending import deliver
+from tests.servers.others import UNPOOLED
 from tests.wire import listening
 
 from .conftest import Factory, Sql
@@ -273,6 +274,7 @@ def test_a_database_restart_during_the_post_loses_nothing(
     assert len(receiver.requests) == 1
 
 
+@UNPOOLED
 def test_no_transaction_is_open_while_the_receiver_thinks(
     app: Flask, a_delivery: Factory, receiver: RecordingReceiver, receivers: Receivers
 ) -> None:
