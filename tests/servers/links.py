@@ -12,7 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 from psycopg2.extensions import parse_dsn
 
-from tests.servers.waiting import free_port
+from tests.servers.waiting import free_port, wait_until
 
 T = TypeVar("T")
 
@@ -237,6 +237,7 @@ class Network:
         """End it: all links refuse from now on."""
         for link in self.links.values():
             link.refuse()
+        wait_until(lambda: not any(link.connections for link in self.links.values()), CHANGE, "the end of all connections")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
