@@ -19,6 +19,7 @@ from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
 from orderapp.admin import panel
 from orderapp.admin import routes as admin_routes
+from orderapp.drill import cli as drill_cli
 from orderapp.monitoring import cli as monitoring_cli
 from orderapp.monitoring import models as monitoring_models
 from orderapp.monitoring import routes as monitoring_routes
@@ -126,6 +127,7 @@ def _open_doors(app: Flask) -> None:
     app.cli.add_command(reports_cli.reports_cli)
     app.cli.add_command(monitoring_cli.audit)
     app.cli.add_command(monitoring_cli.doctor)
+    app.cli.add_command(drill_cli.drill)
     app.cli.add_command(heartbeat.health)
     for commands in (
         products_cli.products_cli,

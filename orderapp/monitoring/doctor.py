@@ -23,7 +23,7 @@ class NoManagementError(Exception):
 
 
 class Management:
-    """Asks as the user of the broker's URL, its first node if they are several; only reads."""
+    """Asks as the user of the broker's URL, its first node if they are several; the doctor only reads."""
 
     def __init__(self, broker_url: str, url: str | None = None) -> None:
         broker = urlsplit(nodes(broker_url)[0])
@@ -52,3 +52,14 @@ class Management:
         if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
             raise NoManagementError(f"something else answers at {self.url}")
         return found
+
+    def change(self, method: str, path: str, body: Any = None) -> None:
+        """Have the API make or delete what is there: a drill's virtual host. Raises NoManagementError."""
+        try:
+            answer = self._session.request(
+                method, f"{self.url}/api/{path}", json=body or {}, timeout=TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException as error:
+            raise NoManagementError(f"no answer at {self.url}") from error
+        if not answer.ok:
+            raise NoManagementError(f"{self.url} refuses to {method} {path} ({answer.status_code})", refused=True)

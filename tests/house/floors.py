@@ -10,6 +10,7 @@ FLOORS = (
     ("webhooks", "reports"),
     ("monitoring",),
     ("admin", "local", "reference"),
+    ("drill",),
 )
 GROUND, ROOF = 0, len(FLOORS) + 1
 ROOMS = {room: floor for floor, rooms in enumerate(FLOORS, start=1) for room in rooms}

@@ -20,7 +20,7 @@ HTTP_CLIENTS = {
     "orderapp/webhooks/target.py",  # the POST of sending.py
     "orderapp/webhooks/addresses.py",  # vets the address that it connects to
     "orderapp/orders/simulator.py",  # plays a client of our own API
-    "orderapp/monitoring/doctor.py",  # asks the services whether they answer
+    "orderapp/monitoring/doctor.py",  # asks the services whether they answer; makes a drill's virtual host
 }
 
 AMQP = ("kombu", "amqp")
