@@ -8,6 +8,8 @@ until then. So each is looked at before Celery does.
 from typing import Any
 from uuid import UUID
 
+from orderapp.database import LAST_ID
+from orderapp.errors import BadMessageError
 from orderapp.queues import TASKS
 
 # What Celery offers to senders and nobody here sends: delays live in PostgreSQL, time limits in queues.py, and what
@@ -64,3 +66,14 @@ def _is_uuid(text: Any) -> bool:
         return isinstance(text, str) and bool(UUID(text))
     except ValueError:
         return False
+
+
+def message_ids(task: str, ids: Any) -> list[int]:
+    """Return the subject ids of a message, each once. Raises BadMessageError unless it is what our relay sends."""
+    limit = TASKS[task].batch
+    if not isinstance(ids, list) or not 1 <= len(ids) <= limit:
+        raise BadMessageError(f"{task} takes a list of 1 to {limit} ids")
+    # type() and not isinstance(): True is an int to Python.
+    if not all(type(one) is int and 0 < one <= LAST_ID for one in ids):
+        raise BadMessageError(f"{task} takes positive 64-bit ids")
+    return sorted(set(ids))

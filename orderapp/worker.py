@@ -9,7 +9,7 @@ import structlog
 from amqp.exceptions import ConsumerCancelled, NotFound, PreconditionFailed
 from celery import Celery, Task
 from celery.exceptions import Reject
-from celery.signals import setup_logging, worker_process_init, worker_process_shutdown
+from celery.signals import setup_logging, worker_init, worker_process_init, worker_process_shutdown
 from celery.worker import state as worker_state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from celery.worker.request import Request
@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from heartbeat import PERIOD, Heart
 from orderapp import exposition, failpoints, filebroker, incoming, logs, queues, schedule, telemetry, traces
-from orderapp.database import LAST_ID, forget_connections, is_outage, outlast
+from orderapp.database import forget_connections, is_outage, outlast
 from orderapp.errors import BadMessageError
 
 log = structlog.get_logger(__name__)
@@ -36,6 +36,9 @@ HEARTBEAT = 15
 
 # Seconds that a worker asked to stop waits for its running tasks; above every order task's limit.
 SOFT_SHUTDOWN = 12
+
+# Seconds that a child waits at its end until the first process has heard of its last task.
+FAREWELL = 2
 
 
 # What Python raises when a value is not what it was taken for; a lost connection is none of these.
@@ -212,17 +215,6 @@ def _consumers_of(queue: str, connection: Any) -> int:
             probe.close()
 
 
-def message_ids(task: str, ids: Any) -> list[int]:
-    """Return the subject ids of a message, each once. Raises BadMessageError unless it is what our relay sends."""
-    limit = queues.TASKS[task].batch
-    if not isinstance(ids, list) or not 1 <= len(ids) <= limit:
-        raise BadMessageError(f"{task} takes a list of 1 to {limit} ids")
-    # type() and not isinstance(): True is an int to Python.
-    if not all(type(one) is int and 0 < one <= LAST_ID for one in ids):
-        raise BadMessageError(f"{task} takes positive 64-bit ids")
-    return sorted(set(ids))
-
-
 def make_celery(app: Flask, broker_url: str) -> Celery:
     """Return the Celery application for this Flask application. Opens no connection."""
     celery: Celery = Celery("orderapp", task_cls=OrderTask, strict_typing=False)
@@ -230,11 +222,22 @@ def make_celery(app: Flask, broker_url: str) -> Celery:
     celery.conf.update(_settings(broker_url))
     celery.set_default()
     app.extensions["celery"] = celery
+    worker_init.connect(_leave_in_time, weak=False)
     worker_process_init.connect(_forget_parents_connections, weak=False)
     # After webhooks/couriers.py, which is imported before: what its threads still send has spans, too.
     worker_process_shutdown.connect(_send_last_spans, weak=False)
     setup_logging.connect(_keep_our_logging, weak=False)
     return celery
+
+
+def _leave_in_time(**_signal: Any) -> None:
+    """Let children end although the first process no longer listens to them, as happens at a stop under load.
+
+    billiard has them wait for 30 s, and Docker and systemd kill after 20. A task that was not heard of comes again.
+    """
+    from billiard import pool  # noqa: PLC0415 - for workers only
+
+    pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = int(FAREWELL / pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_INTERVAL)
 
 
 def _forget_parents_connections(**_signal: Any) -> None:

@@ -17,9 +17,10 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from orderapp import database, queues, worker
 from orderapp.database import reading
 from orderapp.errors import BadMessageError, NotFoundError
+from orderapp.incoming import message_ids
 from orderapp.orders import processing
 from orderapp.orders.states import LEASE
-from orderapp.worker import Consumer, OrderTask, message_ids
+from orderapp.worker import Consumer, OrderTask
 
 Deliver = Callable[..., Any]
 Lines = Callable[[], list[dict[str, Any]]]

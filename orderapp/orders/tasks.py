@@ -5,9 +5,9 @@ from typing import Any
 import structlog
 from celery import shared_task
 
+from orderapp.incoming import message_ids
 from orderapp.orders import processing, pruning, rescuing
 from orderapp.queues import ORDERS_PROCESS, ORDERS_PRUNE, ORDERS_RESCUE
-from orderapp.worker import message_ids
 
 log = structlog.get_logger(__name__)
 

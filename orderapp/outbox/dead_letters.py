@@ -14,9 +14,9 @@ from amqp.exceptions import NotFound
 
 from orderapp import incoming
 from orderapp.errors import BadMessageError
+from orderapp.incoming import message_ids
 from orderapp.outbox import broker
 from orderapp.queues import DEAD_QUEUE, TASKS
-from orderapp.worker import message_ids
 
 # The oldest thousand show what is wrong. Always as many: RabbitMQ puts what comes back behind what came back before, so that
 # a look at fewer than the last one would change the order.

@@ -9,8 +9,8 @@ from celery import shared_task
 from celery.signals import worker_ready
 from flask import Flask, current_app
 
+from orderapp.incoming import message_ids
 from orderapp.queues import WEBHOOKS_DELIVER, WEBHOOKS_PRUNE, WEBHOOKS_RESCUE
-from orderapp.worker import message_ids
 
 from .couriers import couriers
 from .endpoint import receivers_of

@@ -65,8 +65,10 @@ def test_a_workers_children_do_not_hold_its_port(shop: World) -> None:
 @pytest.mark.usefixtures("broker")
 def test_beat_tells_when_it_last_ticked(processes: Processes) -> None:
     """And goes on telling it."""
-    beat = processes.beat(METRICS_LISTEN=a_place()).wait_ready()
+    beat = processes.beat(METRICS_LISTEN=a_place())
+    wait_until(lambda: sockets(beat.pid) & listeners(), REST, "Beat to listen")
     name = 'orderapp_last_tick_timestamp_seconds{process="beat"}'
     first = beat.metrics[name]
     assert abs(time.time() - first) < REST
     wait_until(lambda: beat.metrics[name] > first, REST, "another tick")
+    assert "metrics are not shown" not in beat.text

@@ -26,8 +26,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput is None:
         # CI ends a run by SIGTERM, which by itself would skip the end of the servers and the summary.
         signal.signal(signal.SIGTERM, signal.default_int_handler)
-    # A shell's background job ignores SIGINT, and everything that it starts inherits that: tests interrupt what they start.
+    # A shell's background job ignores SIGINT, one under nohup SIGHUP, and everything that it starts inherits that: tests
+    # interrupt what they start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     forget_the_shell()
 
 

@@ -50,7 +50,7 @@ def _run(folder: Path, ci: str, *options: str) -> subprocess.CompletedProcess[st
     return subprocess.run(argv, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "2")], ids=["plain", "xdist"])
+@pytest.mark.parametrize("options", [(), pytest.param(("-n", "2"), marks=pytest.mark.proof)], ids=["plain", "xdist"])
 def test_without_rabbitmq_the_summary_says_loudly_what_was_skipped(tmp_path: Path, options: tuple[str, ...]) -> None:
     """A reader of the last screen knows how much was not tested, and the line that tests it."""
     done = _run(tmp_path, "", *options)
@@ -87,7 +87,7 @@ def test_a_policy_that_is_there_already_is_kept(tmp_path: Path) -> None:
     assert policy.read_text() == "theirs"
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["plain", "xdist"])
+@pytest.mark.parametrize("options", [(), pytest.param(("-n", "1"), marks=pytest.mark.proof)], ids=["plain", "xdist"])
 def test_a_run_that_is_asked_to_end_cleans_up_and_sums_up(tmp_path: Path, options: tuple[str, ...]) -> None:
     """CI sends SIGTERM to a run that takes too long; databases on a foreign server would stay behind."""
     (tmp_path / "test_it.py").write_text(ENDLESS)
