@@ -15,8 +15,7 @@ from orderapp.redaction import Redactor
 _PLAIN_ID = re.compile(r"[A-Za-z0-9_.:-]{1,64}\Z")
 
 # Loggers that say at every task or start what our own lines say already, or (kombu, of the file broker) nothing of use;
-# OpenTelemetry's exporter, which announces each new try; and urllib3, which warns of a receiver's malformed header with its
-# whole URL, whose path or query may be a secret.
+# and OpenTelemetry's exporter, which announces each new try.
 _NOISY = {
     "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.CRITICAL,
@@ -24,8 +23,11 @@ _NOISY = {
     "kombu.connection": logging.ERROR,
     "flower.inspector": logging.ERROR,
     "opentelemetry.exporter": logging.ERROR,
-    "urllib3": logging.ERROR,
 }
+
+# Loggers whose lines below this level hold receivers' URLs, whose path or query may be a secret: SQLAlchemy's rows at debug
+# level, urllib3's requests and its warnings of malformed headers. Never written, whatever level somebody sets.
+_INDISCREET = {"sqlalchemy.engine": logging.INFO, "urllib3": logging.ERROR}
 
 # Loggers that their library has given a handler and a format of its own before our application is loaded.
 _WITH_HANDLERS = ("gunicorn.error", "gunicorn.access")
@@ -58,6 +60,7 @@ def configure(log_format: str, secrets: Iterable[str] = ()) -> None:
     redact = Redactor(secrets)
     last.append(lambda _logger, _method, line: redact(str(line)))
     handler = logging.StreamHandler()
+    handler.addFilter(_is_discreet)
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=_SHARED, processors=last))
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -67,6 +70,10 @@ def configure(log_format: str, secrets: Iterable[str] = ()) -> None:
     for name in _WITH_HANDLERS:
         logging.getLogger(name).handlers[:] = []
         logging.getLogger(name).propagate = True
+
+
+def _is_discreet(record: logging.LogRecord) -> bool:
+    return all(record.levelno >= level or not record.name.startswith(name) for name, level in _INDISCREET.items())
 
 
 def init_app(app: Flask) -> None:
