@@ -39,7 +39,7 @@ class LineSchema(Schema):
 class PlaceOrderSchema(Schema):
     """A new order."""
 
-    items = fields.Nested(LineSchema, many=True, required=True, validate=validate.Length(1, MOST_ITEMS))
+    items = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, MOST_ITEMS))
     reference = fields.String(allow_none=True, load_default=None, validate=plain_text(LONGEST_REFERENCE))
 
 

@@ -149,6 +149,20 @@ def test_every_bad_body_is_refused_by_name_and_nothing_is_stored(client: FlaskCl
         assert all(fault["detail"] for fault in faults), bad.name
 
 
+@pytest.mark.parametrize(
+    ("items", "pointer", "detail"),
+    [
+        (b"{}", "/items", "Not a valid list."),
+        (b'"two"', "/items", "Not a valid list."),
+        (b"[null]", "/items/0", "Field may not be null."),
+    ],
+)
+def test_what_is_no_list_of_lines_is_told_so(client: FlaskClient, items: bytes, pointer: str, detail: str) -> None:
+    """The words are for whoever reads a client's log, and stay what they were."""
+    answer = client.post("/api/orders/", data=b'{"items": ' + items + b"}", content_type="application/json")
+    assert refused(answer, 422)["errors"] == [{"pointer": pointer, "detail": detail}]
+
+
 @pytest.mark.usefixtures("shop")
 def test_what_is_at_the_limit_is_not_refused(client: FlaskClient) -> None:
     """The same table's neighbours that are right."""
