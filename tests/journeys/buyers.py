@@ -1,14 +1,13 @@
 """Clients that order under a key each, and send it again under that key until it is taken."""
 
-import threading
 import time
 from collections import Counter
-from typing import Self
 from uuid import uuid4
 
 import requests
 
 from tests.servers.waiting import wait_until
+from tests.threads import Crowd
 
 # Clients, and seconds between two orders of one: some ten orders a second, so that most of each second is between two orders.
 CLIENTS, PAUSE = 4, 0.4
@@ -17,30 +16,17 @@ CLIENTS, PAUSE = 4, 0.4
 AGAIN, PATIENCE = 0.2, 30
 
 
-class Buyers:
+class Buyers(Crowd):
     """They order, and look at what they ordered, while the block runs."""
 
     def __init__(self, url: str, product: int) -> None:
         """Order one unit of this product each time."""
+        super().__init__(*[self._run] * CLIENTS)
         self.taken: dict[str, int] = {}
         self.failed: list[str] = []
         self.again: Counter[str] = Counter()  # why a client had to send something again
         self._url = f"{url}/api/orders/"
         self._product = product
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(CLIENTS)]
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End when every order has its answer."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def go_on(self, count: int = 20) -> None:
         """Return when so many more orders were taken."""

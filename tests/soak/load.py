@@ -5,10 +5,12 @@ import random
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Self
+from functools import partial
 from urllib.parse import urlsplit
 
 import orjson
+
+from tests.threads import Crowd
 
 # Connections; one per four or so orders a second keeps the rate while some of them wait for a dead web.
 CLIENTS = 8
@@ -35,32 +37,16 @@ class Answers:
         return len(self.accepted) + len(self.refused) + len(self.unknown)
 
 
-class Load:
+class Load(Crowd):
     """Places orders for one hot product, eight that cross and two short ones until the block ends."""
 
     def __init__(self, url: str, products: list[int], rate: float, seed: int) -> None:
+        super().__init__(*(partial(self._buy, number, random.Random(f"{seed}/{number}")) for number in range(CLIENTS)))
         self.answers = Answers()
         self._address = urlsplit(url)
         self._products = products
         self._pause = CLIENTS / rate
-        self._over = threading.Event()
         self._lock = threading.Lock()
-        self._threads = [
-            threading.Thread(target=self._buy, args=(number, random.Random(f"{seed}/{number}")), daemon=True)
-            for number in range(CLIENTS)
-        ]
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End when every client has its answer."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def _buy(self, number: int, chance: random.Random) -> None:
         connection = http.client.HTTPConnection(str(self._address.hostname), self._address.port, timeout=PATIENCE)

@@ -1,11 +1,10 @@
 """Operators beside the load: they cancel, retry, restock and change prices, by the acts that the panel calls."""
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Self
+from functools import partial
 
 from flask import Flask
 from sqlalchemy import text
@@ -16,6 +15,7 @@ from orderapp.errors import OrderAppError
 from orderapp.orders.cancelling import cancel_order
 from orderapp.orders.retrying import retry_order
 from orderapp.products.editing import ProductChange, edit_product, restock_product
+from tests.threads import Crowd
 
 # Seconds between two things that one operator does.
 PAUSE = 0.3
@@ -31,10 +31,12 @@ _SOME = text(
 )
 
 
-class Operators:
+class Operators(Crowd):
     """Two of them: one minds orders, one products. What was acknowledged must be there at the end."""
 
     def __init__(self, app: Flask, products: list[int], seed: int) -> None:
+        jobs = (self._mind_orders, self._mind_products)
+        super().__init__(*(partial(self._work, job, random.Random(f"{seed}/{job.__name__}")) for job in jobs))
         self.cancelled: set[int] = set()
         self.reopened: Counter[int] = Counter()
         self.restocked = 0  # acknowledged
@@ -42,24 +44,6 @@ class Operators:
         self.edited = 0
         self._app = app
         self._products = products
-        self._over = threading.Event()
-        jobs = (self._mind_orders, self._mind_products)
-        self._threads = [
-            threading.Thread(target=self._work, args=(job, random.Random(f"{seed}/{job.__name__}")), daemon=True)
-            for job in jobs
-        ]
-
-    def __enter__(self) -> Self:
-        """Begin."""
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """End."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
 
     def _work(self, job: Callable[[random.Random], None], chance: random.Random) -> None:
         while not self._over.wait(PAUSE):
