@@ -174,6 +174,8 @@ class RabbitNode:
             lines += ["management.tcp.ip = 127.0.0.1", f"management.tcp.port = {management_port}"]
         plugins = "[].\n" if management_port is None else "[rabbitmq_management].\n"
         (self._folder / "enabled_plugins").write_text(plugins)
+        # RabbitMQ 4 asks for the machine's own name at every connection; a resolver that is away holds each of them for 5 s.
+        (self._folder / "inetrc").write_text("{lookup, [file]}.\n")
         (self._folder / "rabbitmq.conf").write_text("\n".join([*lines, ""]))
 
     def _environment_of_its_own(self) -> dict[str, str]:
@@ -182,6 +184,7 @@ class RabbitNode:
         return {
             "PATH": f"{self._binaries}:{os.environ['PATH']}:/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME": str(folder),  # where Erlang looks for its cookie
+            "ERL_INETRC": str(folder / "inetrc"),
             "LANG": "C.UTF-8",
             "ERL_EPMD_PORT": self._peer._environment["ERL_EPMD_PORT"] if self._peer else str(free_port()),
             "RABBITMQ_NODENAME": self.name,
