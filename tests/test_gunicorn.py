@@ -11,6 +11,7 @@ import pytest
 import requests
 
 from heartbeat import set_draining
+from tests.servers.others import UNPOOLED
 from tests.servers.processes import Process, Processes
 from tests.servers.sockets import listeners, sockets, waiting_at
 from tests.servers.waiting import free_port, wait_until
@@ -38,6 +39,7 @@ def web(processes: Processes) -> Process:
     return processes.web(WEB_WORKERS="2", WEB_THREADS="2").wait_ready()
 
 
+@UNPOOLED
 def test_after_the_fork_no_two_processes_share_a_connection(web: Process) -> None:
     """Two processes on one socket would read each other's rows; the master, which loads the application, holds none."""
     wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
@@ -51,6 +53,7 @@ def test_after_the_fork_no_two_processes_share_a_connection(web: Process) -> Non
     assert first & second == set()
 
 
+@UNPOOLED
 def test_a_worker_that_dies_is_replaced_by_one_with_connections_of_its_own(web: Process) -> None:
     """The new one is forked from a master that has been running for a while."""
     wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
@@ -69,6 +72,7 @@ def test_a_worker_that_dies_is_replaced_by_one_with_connections_of_its_own(web: 
 IN_PROGRESS = 'orderapp_requests_in_progress{server="web"}'
 
 
+@UNPOOLED
 def test_all_workers_count_together_and_a_dead_one_holds_no_request(processes: Processes, tmp_path: Path) -> None:
     """Whichever of them Prometheus meets; what a worker has counted outlives it, what it had in hand does not."""
     product = one("INSERT INTO products (name, price) VALUES ('Lamp', 2.5) RETURNING id")
@@ -154,6 +158,7 @@ def test_bodies_are_limited_however_they_come(web: Process) -> None:
         assert one("SELECT count(*) FROM orders") - before == (1 if status == b"201" else 0), name
 
 
+@UNPOOLED
 def test_a_stopped_server_leaves_no_connection_behind(web: Process) -> None:
     """SIGTERM, the way an operator stops it."""
     wait_until(lambda: both_workers_asked(web), ANSWER, "a request to each worker")
@@ -173,6 +178,7 @@ def is_stopped(pid: int) -> bool:
     return all(re.search(r"^State:\s*T", (task / "status").read_text(), re.MULTILINE) for task in tasks)
 
 
+@UNPOOLED
 def test_who_is_connected_when_sigterm_comes_is_answered(web: Process) -> None:
     """A proxy that has sent a POST must not send it again: a reset would be its client's failure."""
     sql("INSERT INTO products (name, price) VALUES ('Lamp', 2.5)")

@@ -14,6 +14,7 @@ from orderapp.drill import rehearsing
 from orderapp.drill.scratch import PREFIX
 from tests.servers import postgres
 from tests.servers.environment import NOBODY
+from tests.servers.others import UNPOOLED
 from tests.servers.processes import Processes
 from tests.servers.rabbitmq import RabbitNode
 from tests.servers.waiting import free_port, wait_until
@@ -81,6 +82,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@UNPOOLED
 def test_without_the_right_to_create_databases_it_says_which_is_needed(
     runner: FlaskCliRunner, app: Flask, poor_role: str, database: str, temporary: Path
 ) -> None:

@@ -34,7 +34,7 @@ auth_type = any
 """
 
 
-# For a test of what holds for connections to PostgreSQL itself: PgBouncer's own are few, and go on as they began.
+# For a test of what holds for connections to PostgreSQL itself: PgBouncer's own are few, of one user, and go on as they began.
 UNPOOLED = pytest.mark.skipif(bool(os.environ.get("TEST_PGBOUNCER")), reason="of connections without PgBouncer")
 
 
