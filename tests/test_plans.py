@@ -1,12 +1,13 @@
-"""No statement that settles orders reads a whole table: at 10,000 rows, with statistics and on tables nobody analysed."""
+"""No statement that places or settles orders reads a whole table: at 10,000 rows, with statistics and without; at a million."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 from sqlalchemy import text
 
 from orderapp.admin import figures
@@ -17,8 +18,11 @@ from orderapp.orders.pages import Wanted
 from orderapp.orders.positioning import place_events
 from orderapp.orders.processing import process_orders
 from orderapp.orders.rescuing import rescue_orders
+from orderapp.outbox.envelopes import Envelopes
+from orderapp.outbox.relaying import Relay
 from tests.admin.visitors import PEOPLE, Visitor, create_people
 from tests.orders.examples import ANONYMOUS, TASK, a_task, died
+from tests.outbox.fakes import FakePublisher
 from tests.sql import holding, sql
 from tests.wire import Said, listening
 
@@ -27,11 +31,11 @@ GROWING = {"products", "orders", "order_items", "order_events", "stock_movements
 
 ORDERS = PRODUCTS = 10_000
 
-# 10,000 orders of three lines; all but every hundredth are settled.
+# Orders of three lines; all but every hundredth are settled.
 HISTORY = f"""
 INSERT INTO products (name, price, stock) SELECT 'Product ' || n, 1, 1000000 FROM generate_series(1, {PRODUCTS}) n;
 INSERT INTO stock_movements (product_id, delta, kind) SELECT id, stock, 'opening' FROM products;
-INSERT INTO orders (client_id, currency, rescue_at) SELECT 1, 'USD', now() FROM generate_series(1, {ORDERS});
+INSERT INTO orders (client_id, currency, rescue_at) SELECT 1, 'USD', now() FROM generate_series(1, {{orders}});
 INSERT INTO order_items (order_id, product_id, quantity, unit_price)
     SELECT id, mod(id * 7 + line * 13, {PRODUCTS}) + 1, 1, 1 FROM orders, generate_series(1, 3) line;
 INSERT INTO order_events (id, order_id, sequence, type) SELECT gen_random_uuid(), id, 1, 'order.placed' FROM orders;
@@ -47,16 +51,28 @@ INSERT INTO order_events (id, order_id, sequence, type)
 OPEN = list(range(100, ORDERS + 1, 100))
 
 
+def fill(orders: int) -> None:
+    """Replace what is in the tables by so many orders."""
+    # Emptied by TRUNCATE: what earlier tests left deleted would be statistics of a kind.
+    sql(f"TRUNCATE {', '.join(sorted(GROWING))} CASCADE")
+    # A million orders in a minute: without the triggers, which test_constraints.py tests.
+    sql("SET synchronous_commit = off; SET statement_timeout = 0; SET session_replication_role = replica; "
+        + HISTORY.format(orders=orders))  # fmt: skip
+
+
+def analyse(tables: Iterable[str] = GROWING) -> None:
+    """Let PostgreSQL learn what is in the tables."""
+    for table in sorted(tables):
+        sql(f"ANALYZE {table}")
+
+
 @pytest.fixture(params=["analysed", "fresh"])
 def _history(request: pytest.FixtureRequest, app: object) -> None:
     """Fill the tables; fresh ones have no statistics, as after a restore or a first busy day."""
     assert app
-    # Emptied by TRUNCATE: what earlier tests left deleted would be statistics of a kind.
-    sql(f"TRUNCATE {', '.join(sorted(GROWING))} CASCADE")
-    sql("SET synchronous_commit = off; " + HISTORY)
+    fill(ORDERS)
     if request.param == "analysed":
-        for table in sorted(GROWING):
-            sql(f"ANALYZE {table}")
+        analyse()
 
 
 def scans(plan: dict[str, Any]) -> Iterator[str]:
@@ -210,8 +226,7 @@ def test_no_page_of_the_panel_reads_a_table(
     monkeypatch.setattr(lists, "SCANNED", 100)
     sql(PANEL)
     if "analysed" in request.node.name:
-        for table in sorted(SEEN):
-            sql(f"ANALYZE {table}")
+        analyse(SEEN)
     create_people()
     viewer = Visitor(app)
     viewer.log_in(PEOPLE["viewer"])
@@ -220,6 +235,30 @@ def test_no_page_of_the_panel_reads_a_table(
         return lambda: viewer.get(f"/admin/{page}").status_code
 
     assert [(page, found) for page in ("live/", *LISTS) if (found := breaches(visit(page), SEEN))] == []
+
+
+@pytest.mark.proof
+def test_at_a_million_orders_nothing_scans_a_table(app: Flask, client: FlaskClient) -> None:
+    """Neither a POST, a GET, a list, the feed, a batch that is settled, a rescue, nor a relay's window."""
+    fill(1_000_000)
+    sql("INSERT INTO outbox (queue, task, subject_id) SELECT 'orders', 'orders.process', id FROM orders")
+    analyse()
+    relay = Relay(FakePublisher(), Envelopes(app.extensions["celery"]))
+    said = {
+        "POST": lambda: client.post("/api/orders/", json={"items": [{"product_id": 77, "quantity": 1}]}),
+        "POST with a key": lambda: client.post(
+            "/api/orders/", json={"items": [{"product_id": 77, "quantity": 1}]}, headers={"Idempotency-Key": "k"}
+        ),
+        "GET": lambda: client.get("/api/orders/500000/"),
+        "list": lambda: client.get("/api/orders/"),
+        "list of pending": lambda: client.get("/api/orders/?status=pending"),
+        "feed": lambda: client.get("/api/events/?limit=100"),
+        "settle one": lambda: process_orders([100], a_task()),
+        "settle a hundred": lambda: process_orders(range(200, 10_200, 100), a_task()),
+        "rescue": rescue_orders,
+        "relay": relay.relay_once,
+    }
+    assert {what: found for what, call in said.items() if (found := breaches(call))} == {}
 
 
 @pytest.mark.usefixtures("_history")
