@@ -1,6 +1,6 @@
-"""The one way to the database: ``reading()`` for queries, ``writing()`` for acts.
+"""The one way to the database: ``reading()`` for queries, ``reading_once()`` for a single one, ``writing()`` for acts.
 
-Both give a session of PostgreSQL, which SQLAlchemy calls a connection; its ORM's Session on top cost every statement a third
+All give a session of PostgreSQL, which SQLAlchemy calls a connection; its ORM's Session on top cost every statement a third
 more and did nothing for us, as all our statements are SQL.
 ``writing()`` may be called from acts only (files ending in -ing); a house test holds that.
 """
@@ -162,6 +162,25 @@ def reading() -> Iterator[Connection]:
         raise NestedActError("a query inside an act joins its transaction instead")
     with db.engine.connect() as session:
         yield session
+
+
+@contextmanager
+def reading_once() -> Iterator[Connection]:
+    """Open a read of a single statement, which needs no transaction: BEGIN and ROLLBACK are two round trips beside its one.
+
+    For what every request or poll does; a write in it would stay. Raises NestedActError inside an act.
+    """
+    if in_act():
+        raise NestedActError("a query inside an act joins its transaction instead")
+    with db.engine.connect() as session:
+        connection: Any = session.connection.dbapi_connection
+        # Not by SQLAlchemy's isolation level: back at its own, psycopg2 tells the server about each change, in a round trip.
+        connection.autocommit = True
+        try:
+            yield session
+        finally:
+            if not connection.closed:
+                connection.autocommit = False
 
 
 def in_act() -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
@@ -17,6 +18,7 @@ from orderapp.database import (
     in_act,
     is_outage,
     reading,
+    reading_once,
     writing,
 )
 from tests.servers.others import UNPOOLED
@@ -105,11 +107,23 @@ def test_a_read_ends_without_a_trace() -> None:
     assert one("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%%' AND datname = current_database()") == 0
 
 
-def test_a_read_inside_an_act_is_refused_and_the_act_goes_on() -> None:
+def test_a_read_of_one_statement_opens_no_transaction_and_leaves_the_connection_as_it_was() -> None:
+    """The next act on it is all or nothing again."""
+    with reading_once() as session:
+        assert session.scalar(COUNT) == 1
+        connection: Any = session.connection.dbapi_connection
+        assert connection.info.transaction_status == TRANSACTION_STATUS_IDLE
+    with pytest.raises(KeyError):
+        write_and_raise(KeyError, writing)
+    assert clients() == 1
+
+
+@pytest.mark.parametrize("read", [reading, reading_once])
+def test_a_read_inside_an_act_is_refused_and_the_act_goes_on(read: Any) -> None:
     """Its end would undo the act."""
     with writing() as session:
         session.execute(NEW)
-        with pytest.raises(NestedActError), reading():
+        with pytest.raises(NestedActError), read():
             pytest.fail("began")
     assert clients() == 2
 

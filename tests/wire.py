@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import event
 
 from orderapp.database import db
@@ -75,8 +76,10 @@ def listening() -> Iterator[Wire]:
     def committed(_connection: Any) -> None:
         wire.ends.append("COMMIT")
 
-    def rolled_back(_connection: Any) -> None:
-        wire.ends.append("ROLLBACK")
+    def rolled_back(connection: Any) -> None:
+        # SQLAlchemy says so of every connection that goes back; PostgreSQL hears of it only where a transaction is open.
+        if connection.invalidated or connection.connection.dbapi_connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
+            wire.ends.append("ROLLBACK")
 
     event.listen(db.engine, "before_cursor_execute", wire.hear, retval=True)
     event.listen(db.engine, "commit", committed)

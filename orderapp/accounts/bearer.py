@@ -5,7 +5,7 @@ from flask import current_app
 from orderapp.access import SCOPES, Client
 from orderapp.accounts import keys, queries
 from orderapp.accounts.models import ANONYMOUS_CLIENT_ID
-from orderapp.database import reading
+from orderapp.database import reading_once
 from orderapp.errors import NotIdentifiedError
 
 # With REQUIRE_API_KEY off, whoever sends no key.
@@ -26,7 +26,7 @@ def identify(authorization: str) -> Client:
     if parsed is None:
         raise NotIdentifiedError("This is not an API key of this service.", key_was_sent=True)
     prefix, secret_hash = parsed
-    with reading() as session:
+    with reading_once() as session:
         found = queries.active_key(session, prefix)
     if not keys.matches(secret_hash, found.secret_hash if found else None) or found is None:
         raise NotIdentifiedError("This API key is unknown or revoked.", key_was_sent=True)

@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from marshmallow import RAISE
 
 from orderapp import access, pagination
-from orderapp.database import LAST_ID, reading
+from orderapp.database import LAST_ID, reading, reading_once
 from orderapp.errors import BodyParser, NotFoundError
 from orderapp.orders import cancelling, pages, placing, positioning, queries, timeline
 from orderapp.orders.idempotency import Answer, Key, fingerprint
@@ -128,7 +128,7 @@ def feed(asked: dict[str, int]) -> ResponseReturnValue:
 
 
 def _shown(order_id: int) -> OrderView:
-    with reading() as session:
+    with reading_once() as session:
         order = queries.get_order(session, order_id, client_id=access.current_client().id)
     if order is None:
         raise _no_order(order_id)

@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy import Connection, text
 
 from orderapp import telemetry
-from orderapp.database import reading, writing
+from orderapp.database import reading_once, writing
 from orderapp.outbox.breaker import Breaker
 from orderapp.outbox.envelopes import BadRowError
 from orderapp.outbox.receipts import BrokerOutageError, Message, Publisher, Receipt
@@ -125,7 +125,7 @@ class Relay:
 
     def _due_queues(self) -> list[str]:
         closed = [queue for queue, breaker in self._queues.items() if not breaker.is_open]
-        with reading() as session:
+        with reading_once() as session:
             return list(session.scalars(_DUE_QUEUES, {"queues": closed}))
 
     def _relay_queue(self, queue: str) -> int:

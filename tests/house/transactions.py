@@ -66,7 +66,7 @@ def _odd_reading(source: Source) -> Iterator[tuple[int, str]]:
     queries = {alias.asname or alias.name for module, alias in imported if module.rpartition(".")[2] == "queries"}
     queries |= {alias.asname or "queries" for _, alias in imported if alias.name == "queries"}
     for call in source.nodes(ast.Call):
-        if called(call.func).rpartition(".")[2] != "reading":
+        if called(call.func).rpartition(".")[2] not in {"reading", "reading_once"}:
             continue
         blocks = [node for node in source.nodes(ast.With) if call in [item.context_expr for item in node.items]]
         scope = blocks[0] if blocks else call
