@@ -28,9 +28,14 @@ class EventRelay(Relay):
     outage = "events cannot be published, they wait in the outbox"
 
     def __init__(
-        self, publisher: Publisher, exchange: str, bodies: Bodies, stopping: Callable[[], bool] = lambda: False
+        self,
+        publisher: Publisher,
+        exchange: str,
+        bodies: Bodies,
+        stopping: Callable[[], bool] = lambda: False,
+        gather: float = 0,
     ) -> None:
-        super().__init__(publisher, _refuse, [EVENTS.queue], stopping)
+        super().__init__(publisher, _refuse, [EVENTS.queue], stopping, gather)
         self._exchange = exchange
         self._bodies = bodies
 

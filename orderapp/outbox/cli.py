@@ -19,7 +19,7 @@ from orderapp.outbox import broker, dead_letters, parking, queries
 from orderapp.outbox.announcing import EventRelay
 from orderapp.outbox.envelopes import Envelopes
 from orderapp.outbox.receipts import BrokerOutageError
-from orderapp.outbox.relaying import Relay
+from orderapp.outbox.relaying import GATHER, Relay
 from orderapp.queues import DEAD_QUEUE, EVENTS, QUEUE_NAMES
 
 log = structlog.get_logger(__name__)
@@ -39,10 +39,10 @@ def relay(once: bool) -> None:
     """Publish what is due, until SIGTERM; any number may run side by side."""
     stop = StopSignal()
     stop.install()
-    relays = _relays(stop)
     if once:
-        _drain(relays)
+        _drain(_relays(stop))
         return
+    relays = _relays(stop, GATHER)
     exposition.listen(current_app.extensions["settings"])
     log.info("relay started", queues=list(_lanes()))
     steps = [Steps(one) for one in relays]
@@ -52,14 +52,15 @@ def relay(once: bool) -> None:
     log.info("relay stopped")
 
 
-def _relays(stop: StopSignal) -> list[Relay]:
+def _relays(stop: StopSignal, gather: float = 0) -> list[Relay]:
     """Return the relay of tasks and, where events go to other services, theirs."""
     settings = current_app.extensions["settings"]
     url, exchange = settings.celery_broker_url, settings.events_exchange
-    relays = [Relay(broker.publisher_for(url), Envelopes(current_app.extensions["celery"]), stopping=stop.is_set)]
+    envelopes = Envelopes(current_app.extensions["celery"])
+    relays = [Relay(broker.publisher_for(url), envelopes, stopping=stop.is_set, gather=gather)]
     if exchange:
         publisher = broker.ExchangePublisher(url, exchange)
-        relays.append(EventRelay(publisher, exchange, current_app.extensions["event_bodies"], stop.is_set))
+        relays.append(EventRelay(publisher, exchange, current_app.extensions["event_bodies"], stop.is_set, gather))
     return relays
 
 

@@ -30,6 +30,10 @@ WINDOW_ROWS = 2000
 # Seconds from the claim to the last confirm. Rows are locked and a transaction is open for that long at most.
 WINDOW_TIME = 3
 
+# Seconds for which a queue that is busy gathers rows before its next window: under a steady load of some hundred orders per
+# second, twenty rows share a transaction, a message and a task instead of three, each of which costs about as much.
+GATHER = 0.05
+
 # Messages that one line of the log names: some 10 kB, which collectors of logs take as one line.
 LINE_MESSAGES = 100
 
@@ -75,7 +79,7 @@ class Relay:
     """One relay process: its publisher, and what it remembers of failures.
 
     A broker that is away, blocked or refusing is an outage: nothing is counted against any message, and while a breaker
-    is open no transaction is. ``stopping`` is asked between windows.
+    is open no transaction is. ``stopping`` is asked between windows. ``gather``: seconds that a busy queue waits for more.
     """
 
     # Under which name metrics tell whether it can publish.
@@ -90,11 +94,14 @@ class Relay:
         build: Build,
         queues: Sequence[str] = QUEUE_NAMES,
         stopping: Callable[[], bool] = lambda: False,
+        gather: float = 0,
     ) -> None:
         self.parked = 0
         self._publisher = publisher
         self._build = build
         self._stopping = stopping
+        self._gather = gather
+        self._gathering: dict[str, float] = {}
         self._spans = WindowSpans()
         self._connection = Breaker()
         self._queues = {queue: Breaker() for queue in queues}
@@ -124,9 +131,12 @@ class Relay:
         return handled
 
     def _due_queues(self) -> list[str]:
-        closed = [queue for queue, breaker in self._queues.items() if not breaker.is_open]
+        now = time.monotonic()
+        open_for = [
+            queue for queue, breaker in self._queues.items() if not breaker.is_open and now >= self._gathering.get(queue, 0)
+        ]
         with reading_once() as session:
-            return list(session.scalars(_DUE_QUEUES, {"queues": closed}))
+            return list(session.scalars(_DUE_QUEUES, {"queues": open_for}))
 
     def _relay_queue(self, queue: str) -> int:
         room = self._publisher.room(queue)
@@ -136,6 +146,9 @@ class Relay:
         limit = 1 if probing else min(WINDOW_ROWS, room * _most_subjects(queue))
         with writing() as session:
             rows = [Row(*row) for row in session.execute(_CLAIM, {"queue": queue, "limit": limit})]
+            # A single row is an idle service's, which is not to wait; a full window has more behind it.
+            if 1 < len(rows) < limit:
+                self._gathering[queue] = time.monotonic() + self._gather
             messages, faults = self._messages(session, rows)
             parked = _park(session, faults)
             began = time.monotonic()

@@ -15,6 +15,7 @@ from tests.outbox.conftest import ARelay, Logged
 from tests.outbox.consumer import take, taken_ids
 from tests.outbox.fakes import FakePublisher
 from tests.outbox.rows import left, parked, put, put_many, put_raw
+from tests.servers.waiting import wait_until
 from tests.sql import holding, one, sql
 from tests.wire import listening
 
@@ -260,3 +261,28 @@ def test_a_message_of_many_rows_has_a_line_of_its_own(
     a_relay(any_broker).relay_once()
     lines: list[Any] = [record.msg for record in caplog.records if "messages published" in str(record.msg)]
     assert [(len(line["message_ids"]), len(line["subject_ids"])) for line in lines] == [(1, 100), (1, 100), (1, 50)]
+
+
+def test_a_busy_queue_gathers_rows_before_its_next_window(a_relay: ARelay) -> None:
+    """The others go on; and so does the busy one, once the time is over."""
+    relay = a_relay(publisher := FakePublisher(), gather=60)
+    put(1, 2)
+    assert relay.relay_once() == 2
+    put(3)
+    put(4, task=WEBHOOKS_DELIVER)
+    assert (relay.relay_once(), left()) == (1, 1)
+    hurried = a_relay(publisher, gather=0.001)
+    put(5)
+    assert hurried.relay_once() == 2
+    put(6)
+    wait_until(lambda: hurried.relay_once() == 1, 5, "the next window")
+    assert [len(message.row_ids) for window in publisher.windows for message in window] == [2, 1, 2, 1]
+
+
+def test_neither_a_single_row_nor_a_full_window_waits_for_company(a_relay: ARelay) -> None:
+    """The first is an idle service's, and behind the second there is more."""
+    relay = a_relay(FakePublisher(room=2), gather=60)
+    put(1)
+    assert relay.relay_once() == 1
+    put_many(range(2, 6), task=WEBHOOKS_DELIVER)
+    assert [relay.relay_once(), relay.relay_once()] == [2, 2]
