@@ -34,7 +34,7 @@ def log_in() -> ResponseReturnValue:
     name = request.form.get("name", "").strip()
     account = authenticating.log_in(name, request.form.get("password", ""))
     if account is None:
-        log.warning("login refused", name=name[:100], address=request.remote_addr)
+        log.warning("login refused", name=_known(name), address=request.remote_addr)
         return _page(fault="This name and password do not belong together, or the user is disabled."), 401
     guard.open_session(account)
     log.info("logged in", name=account.name, address=request.remote_addr)
@@ -56,9 +56,16 @@ def too_many(_error: RateLimitExceeded) -> ResponseReturnValue:
     """Say when the next attempt is heard."""
     current = guard.limiter.current_limit
     seconds = max(1, int(current.reset_at - guard.now())) if current else 1
-    log.warning("login limited", name=request.form.get("name", "")[:100], address=request.remote_addr)
+    log.warning("login limited", name=_known(request.form.get("name", "").strip()), address=request.remote_addr)
     minutes = -(-seconds // 60)
     return _page(fault=f"Too many attempts. Try again in {minutes} min."), 429, {"Retry-After": str(seconds)}
+
+
+def _known(name: str) -> str | None:
+    """Return the name as our user has it, for the log; nobody's name may be a password typed into the wrong field."""
+    with reading() as session:
+        found = queries.credentials_of(session, name) if "\0" not in name else None
+    return found.account.name if found else None
 
 
 def _page(*, fault: str | None = None, nobody: bool = False) -> str:

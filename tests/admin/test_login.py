@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from http.cookies import SimpleCookie
+from itertools import product
 
 import pytest
 from flask import Flask
@@ -115,6 +116,19 @@ def test_a_wrong_name_and_a_wrong_password_are_answered_alike(visit: Visit, name
     """The answer does not tell who exists."""
     answer = visit("").log_in(name, password)
     assert (answer.status_code, alerts(answer)) == (401, REFUSED)
+
+
+def test_the_log_names_only_who_exists(visit: Visit, caplog: pytest.LogCaptureFixture) -> None:
+    """What else is typed into that field may be a password; refused and limited attempts are logged alike."""
+    visitor = visit("")
+    for name in ("alice", PASSWORD, "al\0ice"):
+        for _ in range(11):
+            visitor.log_in(name, "x")
+    lines = [record.msg for record in caplog.records if isinstance(record.msg, dict) and "login" in record.msg["event"]]
+    assert {(line["event"], line["name"]) for line in lines} == set(
+        product(("login refused", "login limited"), ("alice", None))
+    )
+    assert PASSWORD not in caplog.text
 
 
 @pytest.mark.parametrize(
