@@ -166,10 +166,20 @@ def test_a_stopped_server_leaves_no_connection_behind(web: Process) -> None:
     wait_until(lambda: not backends(), ANSWER, "the end of the connections")
 
 
+def signals(pid: int, kind: str) -> set[int]:
+    """Return the signals that /proc lists so for a process: ShdPnd, those that wait; SigCgt, those it catches."""
+    (found,) = re.findall(rf"^{kind}:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    return {number for number in range(1, 65) if int(found, 16) & 1 << number - 1}
+
+
 def is_told_to_end(pid: int) -> bool:
     """Tell whether SIGTERM waits for a process that is stopped."""
-    (pending,) = re.findall(r"^ShdPnd:\s*(\w+)$", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
-    return bool(int(pending, 16) & 1 << signal.SIGTERM - 1)
+    return signal.SIGTERM in signals(pid, "ShdPnd")
+
+
+def has_begun(pid: int) -> bool:
+    """Tell whether a worker has handlers of its own: a SIGTERM before is put down as one for the master, and forgotten."""
+    return signals(pid, "SigCgt") & {signal.SIGTERM, signal.SIGHUP} == {signal.SIGTERM}
 
 
 def is_stopped(pid: int) -> bool:
@@ -219,6 +229,7 @@ def test_a_server_that_is_ending_lets_nobody_connect(processes: Processes, tmp_p
         body = {"items": [{"product_id": 1, "quantity": 1}]}
         lost = pool.submit(requests.post, f"{web.url}/api/orders/", json=body, timeout=ANSWER)
         wait_until(lambda: web.metrics[IN_PROGRESS] == 2, ANSWER, "a POST that hangs")
+        wait_until(lambda: len(web.children) == 2 and all(map(has_begun, web.children)), ANSWER, "both workers")
         web.kill(signal.SIGTERM, pid=web.pid)
         wait_until(lambda: refuses(web.url), ANSWER, "a closed port")
         assert web.exit_code is None
