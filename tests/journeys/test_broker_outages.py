@@ -74,11 +74,13 @@ def test_200_orders_are_taken_while_the_broker_is_dead(shop: World, node: Rabbit
     _sleep_through(shop, 200, node.kill, node.start)
 
 
+@pytest.mark.proof
 def test_orders_are_taken_while_the_broker_swallows_everything(shop: World, node: RabbitNode) -> None:
     """Connections stay open and nobody answers: no request may wait for it."""
     _sleep_through(shop, 100, node.pause, node.resume)
 
 
+@pytest.mark.proof
 def test_orders_are_taken_while_the_broker_blocks_publishers(shop: World, node: RabbitNode) -> None:
     """A broker out of memory accepts connections and stops reading from publishers."""
     _sleep_through(

@@ -122,6 +122,7 @@ def test_a_hostile_message_is_set_aside_with_its_reason_and_changes_nothing(shop
     assert all(one.exit_code is None for one in workers)
 
 
+@pytest.mark.proof
 def test_orders_go_on_among_a_hundred_hostile_messages(shop: World) -> None:
     """Bad messages hold up no good one: no slot of a worker stays taken."""
     senders = [send for send, _expected in HOSTILE.values()] * 2

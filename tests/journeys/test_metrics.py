@@ -62,6 +62,7 @@ def test_a_workers_children_do_not_hold_its_port(shop: World) -> None:
         assert not sockets(child) & listeners()
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("broker")
 def test_beat_tells_when_it_last_ticked(processes: Processes) -> None:
     """And goes on telling it."""

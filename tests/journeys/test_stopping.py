@@ -95,6 +95,7 @@ def test_the_relay_ends_within_5_seconds_and_the_next_goes_on(shop: World) -> No
         shop.start(relay=shop.processes.relay())
 
 
+@pytest.mark.proof
 def test_a_worker_ends_in_time_and_another_goes_on(shop: World) -> None:
     """It finishes its tasks and gives its other messages back; no attempt is counted twice."""
     with under_load(shop):
@@ -102,6 +103,7 @@ def test_a_worker_ends_in_time_and_another_goes_on(shop: World) -> None:
         shop.start(worker=shop.processes.worker())
 
 
+@pytest.mark.proof
 def test_beat_ends_in_time(shop: World) -> None:
     """It holds nothing: orders do not notice."""
     with under_load(shop):

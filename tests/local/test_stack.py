@@ -77,6 +77,7 @@ def test_a_fault_in_the_settings_is_the_settings_own_table(start: Start) -> None
     assert "Traceback" not in output
 
 
+@pytest.mark.proof
 def test_a_child_that_dies_is_named_at_the_very_end(start: Start) -> None:
     """Below the goodbyes of the others, where the eye is."""
     dies = {"name": "worker", "command": ["sh", "-c", "echo no memory; sleep 0.5; exit 7"]}
@@ -85,6 +86,7 @@ def test_a_child_that_dies_is_named_at_the_very_end(start: Start) -> None:
     assert stack.urls == {}
 
 
+@pytest.mark.proof
 def test_a_database_that_dies_is_named_with_its_last_lines(start: Start) -> None:
     """And the children stop: without it none of them is of use."""
     stack = start()
@@ -102,6 +104,7 @@ def test_a_database_of_ones_own_that_is_away_is_named_by_the_command_that_needs_
     assert not (stack.var / "postgres").exists()
 
 
+@pytest.mark.proof
 def test_with_both_urls_set_it_uses_those(start: Start, tmp_path: Path) -> None:
     """It brings its tables, and nothing of its own."""
     with EmbeddedPostgres(tmp_path / "theirs", settings={"fsync": "off"}) as theirs:
@@ -120,6 +123,7 @@ def test_with_both_urls_set_it_uses_those(start: Start, tmp_path: Path) -> None:
         assert sorted(path.name for path in stack.var.iterdir()) == ["children.lock", "stack.json"]
 
 
+@pytest.mark.proof
 def test_killed_it_leaves_nothing_running_and_the_next_start_has_the_data(start: Start, tmp_path: Path) -> None:
     """The database, the children: the kernel ends them, and the next start waits for the last."""
     script = f"trap 'while [ ! -e {tmp_path}/may-end ]; do sleep 0.05; done; exit 0' TERM; while :; do sleep 0.05; done"
@@ -138,6 +142,7 @@ def test_killed_it_leaves_nothing_running_and_the_next_start_has_the_data(start:
     again.is_asked_to_end()
 
 
+@pytest.mark.proof
 def test_asked_to_end_while_it_starts_it_ends_at_once(start: Start) -> None:
     """The database has just been started, the tables are being made."""
     stack = start(constants={})
@@ -146,6 +151,7 @@ def test_asked_to_end_while_it_starts_it_ends_at_once(start: Start) -> None:
     assert not (stack.var / "postgres" / "data" / "postmaster.pid").exists()
 
 
+@pytest.mark.proof
 def test_who_waits_long_is_told_for_what(start: Start, tmp_path: Path) -> None:
     """The API answers 503 for now."""
     stack = start(constants={**NO_TABLES, "LONG_WAIT": 0.5}, ASKED_TO_FAIL=str(tmp_path / "healthy"))
@@ -156,6 +162,7 @@ def test_who_waits_long_is_told_for_what(start: Start, tmp_path: Path) -> None:
     stack.is_asked_to_end()
 
 
+@pytest.mark.proof
 def test_started_by_make_it_ends_with_make(start: Start) -> None:
     """A killed make cannot pass the signal on; here the parent is this test, which lives."""
     stack = start(MAKELEVEL="1")

@@ -100,6 +100,7 @@ def assert_nothing_is_lost_or_doubled(product_id: int, units: int) -> None:
     assert unsaid == []
 
 
+@pytest.mark.proof
 def test_a_cancel_that_races_the_settle_500_times_ends_in_one_final_state(app: Flask, a_product: AProduct) -> None:
     """From each statement of the worker, and of the operator, on: whoever locks first decides, and stock is exact."""
     lamp = a_product(stock=RACES)

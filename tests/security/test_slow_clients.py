@@ -88,6 +88,7 @@ def test_who_does_not_come_to_an_end_is_left(impatient: Process, alone: World) -
     assert alone.snapshot() == before
 
 
+@pytest.mark.proof
 def test_who_says_a_letter_now_and_then_is_left_all_the_same(impatient: Process) -> None:
     """The whole request has its time, not each letter."""
     with connect(impatient.url) as connection:
@@ -110,6 +111,7 @@ def test_a_head_without_end_is_refused(impatient: Process) -> None:
         assert is_over(connection, ANSWER)
 
 
+@pytest.mark.proof
 def test_who_takes_no_answer_is_left(impatient: Process) -> None:
     """They hold their threads until then, which a proxy in front prevents; afterwards others are answered."""
     (worker,) = impatient.children

@@ -18,6 +18,7 @@ def _databases(url: str) -> set[str]:
         return {name for (name,) in cursor.fetchall()}
 
 
+@pytest.mark.proof
 def test_databases_on_a_foreign_server_are_our_own_and_dropped_at_the_end(
     private_postgres: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -39,6 +40,7 @@ def test_databases_on_a_foreign_server_are_our_own_and_dropped_at_the_end(
     assert not (tmp_path / "unused").exists()
 
 
+@pytest.mark.proof
 @pytest.mark.rabbitmq
 def test_virtual_hosts_on_a_foreign_broker_are_our_own_and_deleted_at_the_end(tmp_path: Path) -> None:
     """Made through the management API, usable by the user of the URL, gone with their queues."""

@@ -87,7 +87,8 @@ def test_a_policy_that_is_there_already_is_kept(tmp_path: Path) -> None:
     assert policy.read_text() == "theirs"
 
 
-@pytest.mark.parametrize("options", [(), pytest.param(("-n", "1"), marks=pytest.mark.proof)], ids=["plain", "xdist"])
+@pytest.mark.proof
+@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["plain", "xdist"])
 def test_a_run_that_is_asked_to_end_cleans_up_and_sums_up(tmp_path: Path, options: tuple[str, ...]) -> None:
     """CI sends SIGTERM to a run that takes too long; databases on a foreign server would stay behind."""
     (tmp_path / "test_it.py").write_text(ENDLESS)

@@ -70,6 +70,7 @@ def test_a_process_that_does_not_start_shows_why(tmp_path: Path) -> None:
     assert [(name.split()[0], "CURRENCY" in text) for name, text in started.reports()] == [("relay", True)]
 
 
+@pytest.mark.proof
 def test_the_web_process_serves_and_stops_when_asked(processes: Processes) -> None:
     """Gunicorn with its workers, started by the command of the contract."""
     web = processes.web("--workers", "1").wait_ready()
@@ -79,6 +80,7 @@ def test_the_web_process_serves_and_stops_when_asked(processes: Processes) -> No
     assert children.family(web.pid) == []
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("broker")
 def test_the_relay_a_worker_and_beat_start_and_stop_when_asked(processes: Processes) -> None:
     """All three say that they are ready, and obey SIGTERM."""

@@ -70,6 +70,7 @@ def test_a_virtual_host_is_empty_and_gone_after_the_test(servers: Servers) -> No
         _connect(url)
 
 
+@pytest.mark.proof
 def test_a_killed_node_has_its_durable_messages_again_when_it_starts(private_node: RabbitNode) -> None:
     """Tests of outages kill the broker and bring it back at the same address."""
     url = private_node.create_vhost("test")
@@ -87,6 +88,7 @@ def test_a_killed_node_has_its_durable_messages_again_when_it_starts(private_nod
         assert connection.channel().basic_get("q", no_ack=True).body == "kept"
 
 
+@pytest.mark.proof
 def test_a_stopped_node_refuses_connections_and_a_paused_one_is_silent(private_node: RabbitNode) -> None:
     """The two ways in which a broker can be away; meanwhile, nothing of the machine's own node was in use."""
     folder = private_node.ctl("eval", "io:format('~s', [rabbit_mnesia:dir()]).")
