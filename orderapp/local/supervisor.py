@@ -24,8 +24,10 @@ from orderapp.local.welcome import console
 # Lines of a child that died which are shown again at the end.
 LAST_LINES = 15
 
-# Seconds for those that do the work, and for those that serve them, from SIGTERM to SIGKILL; 10 in all.
-PATIENCE, LAST_PATIENCE = 8, 2
+# Seconds for those that do the work, and for those that serve them, from SIGTERM to SIGKILL. A worker on files takes 5 on an
+# idle machine, where Celery joins one thread after the other, and 8 on a busy one, where any Python takes 2; a second Ctrl-C
+# waits for nobody.
+PATIENCE, LAST_PATIENCE = 20, 10
 
 # Seconds between two looks at whether all is ready.
 READY_POLL = 0.25
