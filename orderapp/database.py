@@ -168,15 +168,15 @@ def reading() -> Iterator[Connection]:
 def reading_once() -> Iterator[Connection]:
     """Open a read of a single statement, which needs no transaction: BEGIN and ROLLBACK are two round trips beside its one.
 
-    For what every request or poll does; a write in it would stay. Raises NestedActError inside an act.
+    For the one that every request or poll begins with; a write in it would stay. Raises NestedActError inside an act.
     """
     if in_act():
         raise NestedActError("a query inside an act joins its transaction instead")
     with db.engine.connect() as session:
         connection: Any = session.connection.dbapi_connection
-        # Not by SQLAlchemy's isolation level: back at its own, psycopg2 tells the server about each change, in a round trip.
-        connection.autocommit = True
         try:
+            # Not by SQLAlchemy's isolation level: back at its own, psycopg2 tells the server of each change, in a round trip.
+            connection.autocommit = True
             yield session
         finally:
             if not connection.closed:

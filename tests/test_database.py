@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, OperationalError
 
 from orderapp import database
 from orderapp.database import (
@@ -113,6 +113,28 @@ def test_a_read_of_one_statement_opens_no_transaction_and_leaves_the_connection_
         assert session.scalar(COUNT) == 1
         connection: Any = session.connection.dbapi_connection
         assert connection.info.transaction_status == TRANSACTION_STATUS_IDLE
+    with pytest.raises(KeyError):
+        write_and_raise(KeyError, writing)
+    assert clients() == 1
+
+
+def test_so_does_one_that_fails() -> None:
+    """An act behind it would otherwise commit each statement by itself."""
+    with pytest.raises(DataError), reading_once() as session:
+        session.execute(text("SELECT 1/0"))
+    with pytest.raises(KeyError):
+        write_and_raise(KeyError, writing)
+    assert clients() == 1
+
+
+@UNPOOLED
+def test_a_read_of_one_statement_whose_connection_dies_is_an_outage() -> None:
+    """And the next act gets another connection."""
+    with listening() as wire:
+        wire.cut("api_clients")
+        with pytest.raises(OperationalError) as caught, reading_once() as session:
+            session.scalar(COUNT)
+    assert is_outage(caught.value)
     with pytest.raises(KeyError):
         write_and_raise(KeyError, writing)
     assert clients() == 1

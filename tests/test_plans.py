@@ -55,8 +55,8 @@ def fill(orders: int) -> None:
     # Emptied by TRUNCATE: what earlier tests left deleted would be statistics of a kind.
     sql(f"TRUNCATE {', '.join(sorted(GROWING))} CASCADE")
     # A million orders in a minute: without the triggers, which test_constraints.py tests.
-    sql("SET synchronous_commit = off; SET statement_timeout = 0; SET session_replication_role = replica; "
-        + HISTORY.format(orders=orders))  # fmt: skip
+    limits = "SET LOCAL synchronous_commit = off; SET LOCAL statement_timeout = 0; SET LOCAL session_replication_role = replica"
+    sql(f"BEGIN; {limits}; {HISTORY.format(orders=orders)}; COMMIT")
 
 
 def analyse(tables: Iterable[str] = GROWING) -> None:

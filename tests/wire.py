@@ -43,7 +43,8 @@ class Wire:
         """End the connection from the server's side, just before the first statement that contains ``fragment``."""
 
         def end(connection: Any) -> None:
-            # Asked in the transaction, unheard: behind PgBouncer the number that libpq was told at the start is nobody's.
+            # Asked in the transaction, unheard: behind PgBouncer the number that libpq was told at the start is nobody's. (It
+            # may give a read that has none to another backend.)
             with connection.connection.cursor() as cursor:
                 cursor.execute("SELECT pg_backend_pid()")
                 (pid,) = cursor.fetchone()
@@ -77,7 +78,7 @@ def listening() -> Iterator[Wire]:
         wire.ends.append("COMMIT")
 
     def rolled_back(connection: Any) -> None:
-        # SQLAlchemy says so of every connection that goes back; PostgreSQL hears of it only where a transaction is open.
+        # SQLAlchemy says so of every connection that goes back; it is one where a transaction was open, or broke off.
         if connection.invalidated or connection.connection.dbapi_connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
             wire.ends.append("ROLLBACK")
 

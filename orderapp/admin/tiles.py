@@ -10,7 +10,7 @@ from orderapp.admin.figures import MOST_COUNTED
 # Seconds that an order may be open: a lost message costs up to 35, a dead worker 20. What is older, something holds up.
 LONGEST_OPEN = 60
 
-# Seconds that a message may be due: a relay takes it within 10 ms, and within 5 s after an outage of the broker.
+# Seconds that a message may be due: a relay takes it within 60 ms, and within 5 s after an outage of the broker.
 LONGEST_DUE = 10
 
 

@@ -90,7 +90,7 @@ class Steps:
         self._fault = ""
 
     def __call__(self) -> float:
-        """Relay one window per queue; returns the seconds until the next call."""
+        """Relay what is due; returns the seconds until the next call."""
         if self._process.is_waiting:
             return POLL
         try:

@@ -31,7 +31,8 @@ WINDOW_ROWS = 2000
 WINDOW_TIME = 3
 
 # Seconds for which a queue that is busy gathers rows before its next window: under a steady load of some hundred orders per
-# second, twenty rows share a transaction, a message and a task instead of three, each of which costs about as much.
+# second, twenty rows share a transaction, a message and a task instead of three, each of which costs about as much. Of two
+# relays each has its own time, and half of the rows.
 GATHER = 0.05
 
 # Messages that one line of the log names: some 10 kB, which collectors of logs take as one line.
@@ -114,7 +115,7 @@ class Relay:
         return self._connection.is_open
 
     def relay_once(self) -> int:
-        """Publish one window per queue that has something due; returns how many rows were published or parked.
+        """Publish one window per queue that has something due and does not gather; returns how many rows left or were parked.
 
         ``parked`` counts the latter on. Raises SQLAlchemyError while the database is away.
         """

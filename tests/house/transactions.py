@@ -61,7 +61,7 @@ def _sql_in_a_door(source: Source) -> Iterator[tuple[int, str]]:
 
 
 def _odd_reading(source: Source) -> Iterator[tuple[int, str]]:
-    """Yield each ``reading()`` of a door that calls no query."""
+    """Yield each ``reading()`` and ``reading_once()`` of a door that calls no query."""
     imported = [(node.module or "", alias) for node in source.nodes(ast.ImportFrom) for alias in node.names]
     queries = {alias.asname or alias.name for module, alias in imported if module.rpartition(".")[2] == "queries"}
     queries |= {alias.asname or "queries" for _, alias in imported if alias.name == "queries"}

@@ -17,7 +17,7 @@ def plant() -> Plant:
         connection = psycopg2.connect(os.environ["DATABASE_URL"])
         try:
             with connection, connection.cursor() as cursor:
-                cursor.execute("SET session_replication_role = replica")
+                cursor.execute("SET LOCAL session_replication_role = replica")
                 cursor.execute(statement)
                 assert cursor.rowcount, f"changed nothing: {statement}"
         finally:

@@ -270,7 +270,9 @@ def test_after_a_dump_and_a_restore_the_feed_goes_on_where_it_was(
     ).stdout
     inserts = "\n".join(line for line in dump.splitlines() if line.startswith("INSERT"))
     counts = row_counts()
-    sql(f"SET session_replication_role = replica; DELETE FROM order_events; {inserts}")  # no triggers, as pg_restore does it
+    sql(
+        f"BEGIN; SET LOCAL session_replication_role = replica; DELETE FROM order_events; {inserts} COMMIT"
+    )  # no triggers, as pg_restore does it
     assert row_counts() == counts
     again = get(client, before["next"])
     assert steps(again) == [(first, 2), (second, 2)]

@@ -7,6 +7,8 @@ import pytest
 from click.testing import Result
 from flask.testing import FlaskCliRunner
 
+from orderapp.outbox import cli
+from orderapp.outbox.relaying import GATHER, Relay
 from orderapp.queues import WEBHOOKS_DELIVER
 from tests.outbox.consumer import connect, taken_ids
 from tests.outbox.rows import left, parked, put, put_many, put_raw
@@ -39,6 +41,24 @@ def test_once_drains_what_is_due_and_exits(runner: FlaskCliRunner, broker: str) 
     assert (result.exit_code, result.stdout) == (0, "4500 message(s) relayed, 0 parked, 0 due left.\n")
     assert taken_ids(broker) == list(range(1, 4501))
     assert left() == 1
+
+
+@pytest.mark.parametrize(("options", "gather"), [((), GATHER), (("--once",), 0)])
+def test_a_relay_that_goes_on_gathers_and_one_that_drains_does_not(
+    runner: FlaskCliRunner, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], gather: float
+) -> None:
+    """To a drain a queue that rests would look empty."""
+    made: list[float] = []
+
+    class Noted(Relay):
+        def __init__(self, *given: Any, **more: Any) -> None:
+            made.append(more["gather"])
+            super().__init__(*given, **more)
+
+    monkeypatch.setattr(cli, "Relay", Noted)
+    monkeypatch.setattr(cli, "run", lambda *_loop: None)
+    assert run(runner, "relay", *options).exit_code == 0
+    assert made == [gather]
 
 
 def test_once_goes_on_after_a_window_that_only_parked(runner: FlaskCliRunner, broker: str) -> None:
