@@ -179,9 +179,8 @@ def test_the_feed_scans_no_table(monkeypatch: pytest.MonkeyPatch) -> None:
                 queries.feed_page(session, client_id, after, 100)
 
     assert breaches(read) == []
-    sql("UPDATE order_events SET position = numbered.n FROM"
-        " (SELECT id, 1000 + row_number() OVER () AS n FROM order_events WHERE position IS NULL) AS numbered"
-        " WHERE numbered.id = order_events.id")  # fmt: skip
+    monkeypatch.setattr(positioning, "BATCH", 10 * ORDERS)
+    positioning.place_events()
     assert breaches(read) == []
 
 
