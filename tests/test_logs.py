@@ -133,6 +133,7 @@ def test_gunicorn_and_warnings_use_the_format_of_all(capsys: pytest.CaptureFixtu
     gunicorn = logging.getLogger("gunicorn.error")
     gunicorn.addHandler(logging.StreamHandler())
     gunicorn.propagate = False
+    logging.captureWarnings(capture=False)  # an earlier test switched it on, and pytest took it back behind logging's back
     logs.configure("json")
     gunicorn.warning("worker timeout")
     warnings.showwarning("old", UserWarning, "there.py", 7)

@@ -18,7 +18,7 @@ def connect(url: str) -> socket.socket:
 def spoken(url: str, said: bytes) -> list[int]:
     """Say this and no more; returns the statuses of all that is answered until the server hangs up."""
     with connect(url) as connection:
-        with suppress(ConnectionError):
+        with suppress(OSError):  # a server that has hung up by now: reset, or not connected any more
             connection.sendall(said)
             connection.shutdown(socket.SHUT_WR)
         heard = b""
