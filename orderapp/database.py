@@ -170,9 +170,7 @@ def reading_once() -> Iterator[Connection]:
 
     For the one that every request or poll begins with; a write in it would stay. Raises NestedActError inside an act.
     """
-    if in_act():
-        raise NestedActError("a query inside an act joins its transaction instead")
-    with db.engine.connect() as session:
+    with reading() as session:
         connection: Any = session.connection.dbapi_connection
         try:
             # Not by SQLAlchemy's isolation level: back at its own, psycopg2 tells the server of each change, in a round trip.
