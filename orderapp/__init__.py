@@ -13,7 +13,7 @@ from flask.json.provider import DefaultJSONProvider
 
 import config
 import heartbeat
-from orderapp import access, database, errors, failpoints, headers, logs, problem_pages, telemetry, traces, worker
+from orderapp import access, database, errors, failpoints, headers, logs, prepared, problem_pages, telemetry, traces, worker
 from orderapp.accounts import bearer, guard, issuing, rates
 from orderapp.accounts import cli as accounts_cli
 from orderapp.accounts import models as accounts_models
@@ -99,6 +99,7 @@ def create_app(settings: config.Settings | None = None) -> Flask:
     logs.init_app(app)
     errors.init_app(app)
     database.init_app(app, settings.database_url, pool_size=settings.web_threads)
+    prepared.init_app(app)
     worker.make_celery(app, settings.celery_broker_url)
     access.init_app(app, bearer.identify, rates.count, issuing.note_use)
     guard.init_app(app, secure=settings.app_env == "production")

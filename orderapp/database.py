@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from flask import Flask
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy import Connection, event, text
+from sqlalchemy import Connection, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -115,7 +115,9 @@ def _refuse_dead_connection(connection: Any, _record: object, _proxy: object) ->
 def is_pooled(session: Connection) -> bool:
     """Tell whether a pooler such as PgBouncer is in between: libpq was then told another number than PostgreSQL's own."""
     connection: Any = session.connection.dbapi_connection
-    return bool(connection.info.backend_pid != session.scalar(text("SELECT pg_backend_pid()")))
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        return bool(connection.info.backend_pid != cursor.fetchone()[0])
 
 
 def forget_connections() -> None:

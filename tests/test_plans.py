@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
+from orderapp import prepared
 from orderapp.admin import figures
 from orderapp.admin import queries as lists
 from orderapp.database import reading
@@ -83,8 +84,12 @@ def scans(plan: dict[str, Any]) -> Iterator[str]:
 
 
 def full_scans(said: Said, growing: set[str] = GROWING) -> set[str]:
-    """Return the growing tables that this statement reads from end to end, with the parameters it was given."""
-    (row,) = sql(f"EXPLAIN (FORMAT JSON) {said.statement}", **said.parameters)
+    """Return the growing tables that this statement reads from end to end, with its parameters, or prepared with any."""
+    preparing, statement = "", said.statement
+    if said.prepared:
+        preparing, statement = prepared.spell(said.prepared, said.statement)
+        preparing = f"DEALLOCATE ALL; {prepared.FOR_ANY_PARAMETERS}; {preparing};"
+    (row,) = sql(f"{preparing} EXPLAIN (FORMAT JSON) {statement}", **said.parameters)
     return growing & set(scans(row[0][0]["Plan"]))
 
 

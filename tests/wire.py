@@ -12,10 +12,11 @@ from tests.sql import one
 
 
 class Said(NamedTuple):
-    """One statement as psycopg2 got it."""
+    """One statement as psycopg2 got it, or, where it has the name of a prepared one, as it is prepared."""
 
     statement: str
     parameters: Any
+    prepared: str | None
 
 
 class Wire:
@@ -57,9 +58,11 @@ class Wire:
         """Return the fragments that have not come yet."""
         return [fragment for fragment, _ in self._before]
 
-    def hear(self, connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> tuple[str, Any]:
+    def hear(
+        self, connection: Any, _cursor: Any, statement: str, parameters: Any, context: Any, _many: bool
+    ) -> tuple[str, Any]:
         """Note a statement; called by SQLAlchemy."""
-        self.said.append(Said(statement, parameters))
+        self.said.append(Said(statement, parameters, context.execution_options.get("prepared")))
         for planned in list(self._before):
             if planned[0] in statement:
                 self._before.remove(planned)

@@ -25,7 +25,7 @@ SELECT api_keys.id, api_keys.secret_hash, api_keys.scopes, api_clients.id AS cli
     last_used_at IS NULL OR last_used_at < clock_timestamp() - make_interval(secs => :noted_for) AS use_is_news
 FROM api_keys JOIN api_clients ON api_clients.id = api_keys.client_id
 WHERE api_keys.prefix = :prefix AND api_keys.revoked_at IS NULL
-""")
+""").execution_options(prepared="active_key")
 
 _KEYS = text("""
 SELECT api_keys.prefix, api_clients.name AS client, array_to_string(api_keys.scopes, ' ') AS scopes, api_keys.created_at,

@@ -32,7 +32,7 @@ WITH asked AS (
     WHERE products.archived_at IS NULL
 ), placed AS (
     INSERT INTO orders (client_id, reference, currency, rescue_at)
-    SELECT :client_id, :reference, :currency, clock_timestamp() + make_interval(secs => :rescue_after)
+    SELECT CAST(:client_id AS bigint), :reference, :currency, clock_timestamp() + make_interval(secs => :rescue_after)
     WHERE (SELECT count(*) FROM found) = cardinality(CAST(:product_ids AS bigint[]))
         AND {{condition}}
     RETURNING id, created_at
@@ -52,12 +52,12 @@ SELECT placed.id, 'pending' AS status, CAST(NULL AS numeric) AS total_amount, CA
 FROM placed, lines JOIN found USING (product_id) ORDER BY lines.id
 """
 
-_PLACE = text(_SQL.format(condition="true"))
+_PLACE = text(_SQL.format(condition="true")).execution_options(prepared="place_order")
 
 # A repetition that comes after the first one ended, as most do, writes nothing.
 _PLACE_ONCE = text(
     _SQL.format(condition="NOT EXISTS (SELECT FROM idempotency_keys WHERE client_id = :client_id AND key = :key)")
-)
+).execution_options(prepared="place_order_once")
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ JOIN order_items ON order_items.order_id = orders.id
 JOIN products ON products.id = order_items.product_id
 WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.client_id = :client_id)
 ORDER BY order_items.id
-""")
+""").execution_options(prepared="show_order")
 
 # The ids once more for the lines, and the names one by one: joined, whole tables were read for a page of a hundred.
 _ORDERS = text("""
