@@ -35,6 +35,10 @@ FAREWELL = 2
 # of 64 KiB, above which the application refuses it unread (MAX_BODY).
 MOST_HEAD, MOST_BODY = 16 * 1024, 64 * 1024
 
+# Seconds that a process waits before it takes a connection: for each that it has, and at most. All processes are woken by a
+# client, and the first one gets it. Clients that connect for each request pay: 7 % fewer GETs (14 % with a step of 0.1 ms).
+STEP, LONGEST_STEP = 0.00003, 0.0005
+
 _LENGTH = re.compile(rb"\ncontent-length:[ \t]*([0-9]{1,9})[ \t]*\r\n", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\ntransfer-encoding:", re.IGNORECASE)
 # Such a client sends no body before gunicorn has asked for it, from a thread.
@@ -100,6 +104,15 @@ class Worker(ThreadWorker):  # type: ignore[misc] # gunicorn has no types
                 self.accept(listener)
             listener.close()
         self.sockets: list[Any] = []
+
+    def accept(self, listener: Any) -> None:
+        """Take a connection, unless a process that has fewer takes it meanwhile.
+
+        Without this, one process sometimes takes all connections that a proxy opens at once and keeps: the others, and all but
+        one core, have nothing to do from then on.
+        """
+        time.sleep(min(self.nr_conns * STEP, LONGEST_STEP))
+        super().accept(listener)
 
     def enqueue_req(self, conn: Any) -> None:
         """Take a connection that is new, or on which a next request begins: read it here until the request is complete."""

@@ -1,10 +1,11 @@
 """gunicorn: after the fork nobody shares a database connection, and the real server answers as the test client does."""
 
+import os
 import re
 import signal
 import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,38 @@ def test_an_order_goes_through_the_real_server(web: Process) -> None:
     answer = requests.post(f"{web.url}/api/orders/", json={"items": [{"product_id": product, "quantity": 2}]}, timeout=ANSWER)
     assert (answer.status_code, answer.headers["Location"]) == (201, "/api/orders/1/")
     assert requests.get(web.url + answer.headers["Location"], timeout=ANSWER).json() == answer.json()
+
+
+def test_a_process_with_fewer_connections_takes_the_next_ones(web: Process) -> None:
+    """A proxy opens many at once and keeps them: those that one process took alone would leave the other idle for good."""
+    address = ("127.0.0.1", int(web.url.rpartition(":")[2]))
+    wait_until(lambda: len(web.children) == 2, ANSWER, "both workers")
+    stopped, taker = web.children
+
+    def taken(pid: int) -> int:
+        return len(sockets(pid) - listeners())
+
+    with ExitStack() as stack:
+
+        def connect() -> None:
+            connection = stack.enter_context(socket.create_connection(address, timeout=ANSWER))
+            connection.sendall(b"GET /health/live/ HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 200")
+
+        os.kill(stopped, signal.SIGSTOP)
+        try:
+            before = taken(taker)
+            for _ in range(16):
+                connect()
+            assert taken(taker) == before + 16
+        finally:
+            os.kill(stopped, signal.SIGCONT)
+        # Taken by chance, they would have to be a hundred for an even share.
+        for _ in range(48):
+            connect()
+            if taken(stopped) >= taken(taker) - 1:
+                return
+        pytest.fail(f"{taken(stopped)} and {taken(taker)}")
 
 
 def spoken(web: Process, request: bytes) -> bytes:
