@@ -12,6 +12,7 @@ import pytest
 import requests
 
 from heartbeat import set_draining
+from orderapp.reception import MOST_HEAD
 from tests.servers.others import UNPOOLED
 from tests.servers.processes import Process, Processes
 from tests.servers.sockets import listeners, sockets, waiting_at
@@ -128,6 +129,7 @@ def test_a_process_with_fewer_connections_takes_the_next_ones(web: Process) -> N
 
         os.kill(stopped, signal.SIGSTOP)
         try:
+            wait_until(lambda: is_stopped(stopped), ANSWER, "the worker to stand still")
             before = taken(taker)
             for _ in range(16):
                 connect()
@@ -189,6 +191,23 @@ def test_bodies_are_limited_however_they_come(web: Process) -> None:
         before = one("SELECT count(*) FROM orders")
         assert spoken(web, said).split(b" ", 2)[1] == status, name
         assert one("SELECT count(*) FROM orders") - before == (1 if status == b"201" else 0), name
+
+
+def test_a_head_without_end_is_refused_in_words(web: Process) -> None:
+    """Longer than any client's, and read to its end, so that the answer is not lost."""
+    assert spoken(web, HEAD + b"X: ".ljust(MOST_HEAD + 1 - len(HEAD), b"x")).startswith(b"HTTP/1.1 431 ")
+
+
+def test_a_body_that_waits_to_be_asked_for_is_refused_without_it(web: Process) -> None:
+    """The answer comes before the server waits, for five seconds, for what may follow on the connection."""
+    head = HEAD.replace(b"json", b"xml") + b"Expect: 100-continue\r\nContent-Length: 45\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(web.url.rpartition(":")[2])), timeout=4) as connection:
+        connection.sendall(head)
+        answer = b""
+        while b"HTTP/1.1 4" not in answer:
+            received = connection.recv(65536)
+            assert received, answer
+            answer += received
 
 
 @UNPOOLED
