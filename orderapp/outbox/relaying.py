@@ -7,6 +7,7 @@ at worst a second copy of a message; tasks are written for that. Any number of r
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -38,12 +39,20 @@ GATHER = 0.05
 # Messages that one line of the log names: some 10 kB, which collectors of logs take as one line.
 LINE_MESSAGES = 100
 
+# While a transaction holds a snapshot, a report of an hour, nothing that was deleted since is cleaned up, and every look would
+# go through all of it: polls and claims begin at a mark before the oldest row that is left. A row may become visible behind it:
+# its transaction took longer than the margin (a statement may take 30 s), an operator retries it, the server's clock was set
+# back. It waits until all is looked at again: every 2 s, but for a twentieth of the time at most.
+MARGIN, SWEEP, SWEEP_SHARE = 30, 2, 20
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 # now() and not clock_timestamp(): a volatile function cannot be looked up in the index. The first row and not EXISTS: with a
 # million rows due in one queue the whole table was read at each poll, to learn that nothing was due in the others.
-_DUE_QUEUES = text("""
-SELECT queue FROM unnest(CAST(:queues AS text[])) AS q(queue)
-WHERE (SELECT true FROM outbox WHERE outbox.queue = q.queue AND parked_at IS NULL AND available_at <= now()
-    ORDER BY available_at LIMIT 1)
+_OLDEST_DUE = text("""
+SELECT queue, oldest, now() AS asked_at FROM unnest(CAST(:queues AS text[]), CAST(:marks AS timestamptz[])) AS q(queue, mark)
+LEFT JOIN LATERAL (SELECT available_at AS oldest FROM outbox WHERE outbox.queue = q.queue AND parked_at IS NULL
+    AND available_at >= q.mark AND available_at <= now() ORDER BY available_at LIMIT 1) AS first ON true
 """)
 
 # SKIP LOCKED is what lets relays work side by side. By available_at, never by id: ids are not commit order, and a
@@ -52,7 +61,7 @@ WHERE (SELECT true FROM outbox WHERE outbox.queue = q.queue AND parked_at IS NUL
 _CLAIM = text("""
 SELECT id, task, subject_id, CAST(args AS text), CAST(headers AS text), headers ->> 'request_id',
     headers ->> 'traceparent' FROM outbox
-WHERE queue = :queue AND parked_at IS NULL AND available_at <= now()
+WHERE queue = :queue AND parked_at IS NULL AND available_at >= :mark AND available_at <= now()
 ORDER BY available_at, id LIMIT :limit FOR UPDATE SKIP LOCKED
 """)
 
@@ -105,6 +114,8 @@ class Relay:
         self._stopping = stopping
         self._gather = gather
         self._gathering: dict[str, float] = {}
+        self._marks: dict[str, datetime] = {}
+        self._next_sweep = 0.0
         self._spans = WindowSpans()
         self._connection = Breaker()
         self._queues = {queue: Breaker() for queue in queues}
@@ -138,8 +149,16 @@ class Relay:
         open_for = [
             queue for queue, breaker in self._queues.items() if not breaker.is_open and now >= self._gathering.get(queue, 0)
         ]
+        if now >= self._next_sweep:
+            self._marks.clear()
+        marks = [self._marks.get(queue, _LONG_AGO) for queue in open_for]
         with reading_once() as session:
-            return list(session.scalars(_DUE_QUEUES, {"queues": open_for}))
+            found = session.execute(_OLDEST_DUE, {"queues": open_for, "marks": marks}).all()
+        if now >= self._next_sweep:
+            ended = time.monotonic()
+            self._next_sweep = ended + max(SWEEP, SWEEP_SHARE * (ended - now))
+        self._marks |= {row.queue: (row.oldest or row.asked_at) - timedelta(seconds=MARGIN) for row in found}
+        return [row.queue for row in found if row.oldest]
 
     def _relay_queue(self, queue: str) -> int:
         room = self._publisher.room(queue)
@@ -147,8 +166,9 @@ class Relay:
             return 0
         probing = self._connection.is_probing or self._queues[queue].is_probing
         limit = 1 if probing else min(WINDOW_ROWS, room * _most_subjects(queue))
+        claimed = {"queue": queue, "mark": self._marks[queue], "limit": limit}
         with writing() as session:
-            rows = [Row(*row) for row in session.execute(_CLAIM, {"queue": queue, "limit": limit})]
+            rows = [Row(*row) for row in session.execute(_CLAIM, claimed)]
             # A single row is an idle service's, which is not to wait; a full window has more behind it.
             if 1 < len(rows) < limit:
                 self._gathering[queue] = time.monotonic() + self._gather

@@ -1,0 +1,66 @@
+"""A report that holds a snapshot keeps deleted rows from being cleaned up; the relay does not go through them at each look."""
+
+import pytest
+
+from orderapp.outbox import relaying
+from orderapp.queues import WEBHOOKS_DELIVER
+from tests.outbox.conftest import ARelay
+from tests.outbox.fakes import FakePublisher
+from tests.outbox.rows import put, put_many
+from tests.outbox.test_statements import plans
+from tests.servers.waiting import wait_until
+from tests.sql import holding
+
+# Rows that were relayed meanwhile.
+GONE = 20_000
+
+
+def pages(plan: dict[str, int]) -> int:
+    """Return how many pages were looked at."""
+    return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+
+
+def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few pages each, beside hundreds for a look at all."""
+    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    put_many(range(1, GONE + 1), task=WEBHOOKS_DELIVER, after=-60)
+    relay = a_relay(FakePublisher(), queues=["webhooks"])
+    with holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders"):
+        while relay.relay_once():
+            pass
+        put(1, task=WEBHOOKS_DELIVER)
+        poll, claim, _delete = plans(relay)
+        put(2, task=WEBHOOKS_DELIVER)
+        look_at_all, *_ = plans(a_relay(FakePublisher(), queues=["webhooks"]))
+    assert (pages(poll) < 50, pages(claim) < 50, pages(look_at_all) > 100) == (True, True, True)
+
+
+def test_what_comes_to_light_behind_the_mark_is_found_soon(a_relay: ARelay) -> None:
+    """Its transaction was a long one, or an operator retries it: a minute old when it is first seen."""
+    relay = a_relay(FakePublisher())
+    put(1)
+    assert relay.relay_once() == 1
+    put(2, after=-60)
+    wait_until(lambda: relay.relay_once() == 1, 10, "the row behind the mark")
+
+
+def test_what_comes_to_light_within_the_margin_is_found_at_once(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A statement's time is what its transaction may take longer than its neighbours."""
+    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    relay = a_relay(FakePublisher())
+    put(1)
+    assert relay.relay_once() == 1
+    put(2, after=-20)
+    assert relay.relay_once() == 1
+
+
+def test_what_could_not_be_published_is_not_passed_by(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long ago it was due."""
+    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    put(1, after=-60)
+    publisher = FakePublisher(room=0)
+    relay = a_relay(publisher)
+    for _ in range(3):
+        assert relay.relay_once() == 0
+    relay._publisher = FakePublisher()
+    assert relay.relay_once() == 1
