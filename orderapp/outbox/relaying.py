@@ -7,7 +7,6 @@ at worst a second copy of a message; tasks are written for that. Any number of r
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import orjson
@@ -15,9 +14,10 @@ import structlog
 from sqlalchemy import Connection, text
 
 from orderapp import telemetry
-from orderapp.database import reading_once, writing
+from orderapp.database import writing
 from orderapp.outbox.breaker import Breaker
 from orderapp.outbox.envelopes import BadRowError
+from orderapp.outbox.outlook import Outlook
 from orderapp.outbox.receipts import BrokerOutageError, Message, Publisher, Receipt
 from orderapp.outbox.spans import WindowSpans
 from orderapp.queues import QUEUE_NAMES, TASKS, Task
@@ -38,22 +38,6 @@ GATHER = 0.05
 
 # Messages that one line of the log names: some 10 kB, which collectors of logs take as one line.
 LINE_MESSAGES = 100
-
-# While a transaction holds a snapshot, a report of an hour, nothing that was deleted since is cleaned up, and every look would
-# go through all of it: polls and claims begin at a mark before the oldest row that is left. A row may become visible behind it:
-# its transaction took longer than the margin (a statement may take 30 s), an operator retries it, the server's clock was set
-# back. It waits until all is looked at again: every 2 s, but for a twentieth of the time at most.
-MARGIN, SWEEP, SWEEP_SHARE = 30, 2, 20
-
-_LONG_AGO = datetime.min.replace(tzinfo=UTC)
-
-# now() and not clock_timestamp(): a volatile function cannot be looked up in the index. The first row and not EXISTS: with a
-# million rows due in one queue the whole table was read at each poll, to learn that nothing was due in the others.
-_OLDEST_DUE = text("""
-SELECT queue, oldest, now() AS asked_at FROM unnest(CAST(:queues AS text[]), CAST(:marks AS timestamptz[])) AS q(queue, mark)
-LEFT JOIN LATERAL (SELECT available_at AS oldest FROM outbox WHERE outbox.queue = q.queue AND parked_at IS NULL
-    AND available_at >= q.mark AND available_at <= now() ORDER BY available_at LIMIT 1) AS first ON true
-""")
 
 # SKIP LOCKED is what lets relays work side by side. By available_at, never by id: ids are not commit order, and a
 # cursor over them would lose the row that commits late. JSON as text: psycopg2 would parse both columns of every row,
@@ -114,8 +98,7 @@ class Relay:
         self._stopping = stopping
         self._gather = gather
         self._gathering: dict[str, float] = {}
-        self._marks: dict[str, datetime] = {}
-        self._next_sweep = 0.0
+        self._outlook = Outlook()
         self._spans = WindowSpans()
         self._connection = Breaker()
         self._queues = {queue: Breaker() for queue in queues}
@@ -149,16 +132,7 @@ class Relay:
         open_for = [
             queue for queue, breaker in self._queues.items() if not breaker.is_open and now >= self._gathering.get(queue, 0)
         ]
-        if now >= self._next_sweep:
-            self._marks.clear()
-        marks = [self._marks.get(queue, _LONG_AGO) for queue in open_for]
-        with reading_once() as session:
-            found = session.execute(_OLDEST_DUE, {"queues": open_for, "marks": marks}).all()
-        if now >= self._next_sweep:
-            ended = time.monotonic()
-            self._next_sweep = ended + max(SWEEP, SWEEP_SHARE * (ended - now))
-        self._marks |= {row.queue: (row.oldest or row.asked_at) - timedelta(seconds=MARGIN) for row in found}
-        return [row.queue for row in found if row.oldest]
+        return self._outlook.due_of(open_for)
 
     def _relay_queue(self, queue: str) -> int:
         room = self._publisher.room(queue)
@@ -166,7 +140,7 @@ class Relay:
             return 0
         probing = self._connection.is_probing or self._queues[queue].is_probing
         limit = 1 if probing else min(WINDOW_ROWS, room * _most_subjects(queue))
-        claimed = {"queue": queue, "mark": self._marks[queue], "limit": limit}
+        claimed = {"queue": queue, "mark": self._outlook.mark_of(queue), "limit": limit}
         with writing() as session:
             rows = [Row(*row) for row in session.execute(_CLAIM, claimed)]
             # A single row is an idle service's, which is not to wait; a full window has more behind it.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orderapp.outbox import relaying
+from orderapp.outbox import outlook
 from orderapp.queues import WEBHOOKS_DELIVER
 from tests.outbox.conftest import ARelay
 from tests.outbox.fakes import FakePublisher
@@ -22,7 +22,7 @@ def pages(plan: dict[str, int]) -> int:
 
 def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few pages each, beside hundreds for a look at all."""
-    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    monkeypatch.setattr(outlook, "SWEEP", 3600)
     put_many(range(1, GONE + 1), task=WEBHOOKS_DELIVER, after=-60)
     relay = a_relay(FakePublisher(), queues=["webhooks"])
     with holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders"):
@@ -46,7 +46,7 @@ def test_what_comes_to_light_behind_the_mark_is_found_soon(a_relay: ARelay) -> N
 
 def test_what_comes_to_light_within_the_margin_is_found_at_once(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement's time is what its transaction may take longer than its neighbours."""
-    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    monkeypatch.setattr(outlook, "SWEEP", 3600)
     relay = a_relay(FakePublisher())
     put(1)
     assert relay.relay_once() == 1
@@ -54,9 +54,22 @@ def test_what_comes_to_light_within_the_margin_is_found_at_once(a_relay: ARelay,
     assert relay.relay_once() == 1
 
 
+@pytest.mark.usefixtures("app")
+def test_a_queue_that_gathers_while_all_is_looked_at_has_its_look_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a busy queue could miss every one of them, and a row in it wait for ever."""
+    view = outlook.Outlook()
+    monkeypatch.setattr(outlook, "SWEEP", 0)
+    monkeypatch.setattr(outlook, "SWEEP_SHARE", 0)
+    assert view.due_of(["orders", "webhooks"]) == []
+    monkeypatch.setattr(outlook, "SWEEP", 3600)
+    assert view.due_of(["orders"]) == []
+    put(1, task=WEBHOOKS_DELIVER, after=-60)
+    assert view.due_of(["webhooks"]) == ["webhooks"]
+
+
 def test_what_could_not_be_published_is_not_passed_by(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long ago it was due."""
-    monkeypatch.setattr(relaying, "SWEEP", 3600)
+    monkeypatch.setattr(outlook, "SWEEP", 3600)
     put(1, after=-60)
     publisher = FakePublisher(room=0)
     relay = a_relay(publisher)

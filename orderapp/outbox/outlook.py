@@ -1,0 +1,52 @@
+"""Where the relay looks for rows that are due: not among those that it has taken away already."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import text
+
+from orderapp.database import reading_once
+
+# While a transaction holds a snapshot, a report of an hour, nothing that was deleted since is cleaned up, and every look would
+# go through all of it: polls and claims begin at a mark before the oldest row that is left. A row may become visible behind it:
+# its transaction took longer than the margin (a statement may take 30 s), an operator retries it, the server's clock was set
+# back. It waits until all is looked at again: every 2 s, but for a twentieth of the time at most.
+MARGIN, SWEEP, SWEEP_SHARE = 30, 2, 20
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+# now() and not clock_timestamp(): a volatile function cannot be looked up in the index. The first row and not EXISTS: with a
+# million rows due in one queue the whole table was read at each poll, to learn that nothing was due in the others.
+_OLDEST_DUE = text("""
+SELECT queue, oldest, now() AS asked_at FROM unnest(CAST(:queues AS text[]), CAST(:marks AS timestamptz[])) AS q(queue, mark)
+LEFT JOIN LATERAL (SELECT available_at AS oldest FROM outbox WHERE outbox.queue = q.queue AND parked_at IS NULL
+    AND available_at >= q.mark AND available_at <= now() ORDER BY available_at LIMIT 1) AS first ON true
+""")
+
+
+class Outlook:
+    """What one relay knows of each queue: before which moment nothing is left."""
+
+    def __init__(self) -> None:
+        self._marks: dict[str, datetime] = {}
+        self._next_sweep = 0.0
+
+    def due_of(self, queues: Sequence[str]) -> list[str]:
+        """Return those of these queues in which something is due. Raises SQLAlchemyError while the database is away."""
+        began = time.monotonic()
+        is_sweep = began >= self._next_sweep
+        if is_sweep:
+            self._marks.clear()  # of the other queues as well, which are looked at when they are asked for
+        marks = [self._marks.get(queue, _LONG_AGO) for queue in queues]
+        with reading_once() as session:
+            found = session.execute(_OLDEST_DUE, {"queues": queues, "marks": marks}).all()
+        if is_sweep:
+            ended = time.monotonic()
+            self._next_sweep = ended + max(SWEEP, SWEEP_SHARE * (ended - began))
+        self._marks |= {row.queue: (row.oldest or row.asked_at) - timedelta(seconds=MARGIN) for row in found}
+        return [row.queue for row in found if row.oldest]
+
+    def mark_of(self, queue: str) -> datetime:
+        """Return before which moment nothing is left in a queue that due_of() has just named."""
+        return self._marks[queue]
