@@ -10,8 +10,8 @@ from orderapp.database import reading_once
 
 # While a transaction holds a snapshot, a report of an hour, nothing that was deleted since is cleaned up, and every look would
 # go through all of it: polls and claims begin at a mark before the oldest row that is left. A row may become visible behind it:
-# its transaction took longer than the margin (a statement may take 30 s), an operator retries it, the server's clock was set
-# back. It waits until all is looked at again: every 2 s, but for a twentieth of the time at most.
+# its transaction took longer than the margin (a statement may take 30 s), or the server's clock was set back. It waits until
+# all is looked at again: every 2 s, but for a twentieth of the time at most.
 MARGIN, SWEEP, SWEEP_SHARE = 30, 2, 20
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -35,15 +35,15 @@ class Outlook:
     def due_of(self, queues: Sequence[str]) -> list[str]:
         """Return those of these queues in which something is due. Raises SQLAlchemyError while the database is away."""
         began = time.monotonic()
-        is_sweep = began >= self._next_sweep
-        if is_sweep:
-            self._marks.clear()  # of the other queues as well, which are looked at when they are asked for
+        if began >= self._next_sweep:
+            self._marks.clear()  # of queues that gather as well, which are looked at when they are asked for
+        is_sweep = not self._marks.keys() >= set(queues)
         marks = [self._marks.get(queue, _LONG_AGO) for queue in queues]
         with reading_once() as session:
             found = session.execute(_OLDEST_DUE, {"queues": queues, "marks": marks}).all()
         if is_sweep:
             ended = time.monotonic()
-            self._next_sweep = ended + max(SWEEP, SWEEP_SHARE * (ended - began))
+            self._next_sweep = max(self._next_sweep, ended + max(SWEEP, SWEEP_SHARE * (ended - began)))
         self._marks |= {row.queue: (row.oldest or row.asked_at) - timedelta(seconds=MARGIN) for row in found}
         return [row.queue for row in found if row.oldest]
 

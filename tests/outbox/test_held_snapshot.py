@@ -1,5 +1,7 @@
 """A report that holds a snapshot keeps deleted rows from being cleaned up; the relay does not go through them at each look."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from orderapp.outbox import outlook
@@ -36,7 +38,7 @@ def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pyt
 
 
 def test_what_comes_to_light_behind_the_mark_is_found_soon(a_relay: ARelay) -> None:
-    """Its transaction was a long one, or an operator retries it: a minute old when it is first seen."""
+    """Its transaction was a long one: a minute old when it is first seen."""
     relay = a_relay(FakePublisher())
     put(1)
     assert relay.relay_once() == 1
@@ -64,6 +66,20 @@ def test_a_queue_that_gathers_while_all_is_looked_at_has_its_look_afterwards(mon
     monkeypatch.setattr(outlook, "SWEEP", 3600)
     assert view.due_of(["orders"]) == []
     put(1, task=WEBHOOKS_DELIVER, after=-60)
+    assert view.due_of(["webhooks"]) == ["webhooks"]
+
+
+@pytest.mark.usefixtures("app")
+def test_a_look_at_all_that_takes_long_is_rare_for_a_queue_that_gathered_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten seconds, through millions of rows: not again for two hundred."""
+    # When each look begins, and, where it is one at all, when it ends.
+    clock = iter([0.0, 0.0, 2.5, 2.5, 2.6, 12.6, 100.0, 213.0, 213.0])
+    monkeypatch.setattr(outlook, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    view = outlook.Outlook()
+    for queues in (["orders", "webhooks"], ["orders"], ["webhooks"]):
+        assert view.due_of(queues) == []
+    put(1, task=WEBHOOKS_DELIVER, after=-60)
+    assert view.due_of(["webhooks"]) == []
     assert view.due_of(["webhooks"]) == ["webhooks"]
 
 
