@@ -21,7 +21,7 @@ import config
 from orderapp import create_app, database, failpoints
 from orderapp.database import db
 from orderapp.orders import idempotency, processing
-from orderapp.outbox import relaying
+from orderapp.outbox import outlook, relaying
 from orderapp.outbox.breaker import Breaker
 from orderapp.reports import summarising
 from orderapp.reports.days import ONE_DAY
@@ -158,7 +158,7 @@ def _in_our_time(stage: Stage) -> Iterator[None]:
     time: Any = stage.clock
     no_deadline = nullcontext(SimpleNamespace(is_over=False))
     with ExitStack() as patches:
-        for module in (database, processing, relaying, sending, summarising):
+        for module in (database, processing, outlook, relaying, sending, summarising):
             patches.enter_context(patch.object(module, "time", time))
         for module, name, instead in (
             (relaying, "Breaker", partial(Breaker, time.monotonic)),

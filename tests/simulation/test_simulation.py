@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from orderapp.outbox.outlook import MARGIN, SWEEP
 from tests.servers.run import Servers
 from tests.simulation import checks
 from tests.simulation.rest import go_on
@@ -98,6 +99,18 @@ def test_a_row_that_leaves_without_its_confirm_is_seen(stage: Stage) -> None:
     story.outside.published.add(row_id)
     go_on(stage, story.service)
     assert story.outside.faults == ["a row left the outbox although its message was not confirmed"]
+
+
+def test_a_row_that_commits_late_leaves_by_the_time_of_all(stage: Stage) -> None:
+    """The relay swept by the machine's clock, so no sweep came while hours passed here (seed 483113559)."""
+    story = Story(stage)
+    story.people.ask({1: 1}, key=False)
+    assert story.service.relay() == "1 row(s)"
+    story.people.ask({1: 1}, key=False)
+    stage.rows("UPDATE outbox SET available_at = available_at - %s * interval '1 s'", 2 * MARGIN)
+    assert story.service.relay() == "0 row(s)"
+    stage.clock.advance(SWEEP)
+    assert story.service.relay() == "1 row(s)"
 
 
 @pytest.mark.proof
