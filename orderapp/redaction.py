@@ -15,7 +15,8 @@ SHORTEST = 8
 
 # What looks like a secret, whether we know it or not, behind what is kept of it: API keys as accounts/keys.py makes them,
 # signing secrets of Standard Webhooks, passwords in URLs, and the headers that carry logins. The text may be JSON inside
-# JSON, so that quotes come with backslashes in front. Each begins with letters that are rare, and so costs a microsecond.
+# JSON, so that quotes come with backslashes in front. Each begins with letters that are rare and the same ([Bb]earer does not):
+# a line is searched for those as fast as memory is read. A look at each place took a fifth of the relay's time.
 _LOOKS = tuple(
     map(
         re.compile,
@@ -23,8 +24,8 @@ _LOOKS = tuple(
             r"(_)[0-9a-f]{64}\b",
             r"(whsec_)[A-Za-z0-9+/=]{8,}",
             r"(://[^/\s:@\"']*:)[^@\s/\"']+(?=@)",
-            r"((?:[Bb]earer|BEARER|[Bb]asic|BASIC) +)[A-Za-z0-9._~+/=-]{8,}",
-            r"((?:[Cc]ookie|COOKIE)\\*[\"']?\s*[:=,]\s*\\*[\"']?)[^\"'\\\s][^\"'\\\r\n]*",
+            *(rf"({scheme} +)[A-Za-z0-9._~+/=-]{{8,}}" for scheme in ("earer", "EARER", "asic", "ASIC")),
+            *(rf"({cookie}\\*[\"']?\s*[:=,]\s*\\*[\"']?)[^\"'\\\s][^\"'\\\r\n]*" for cookie in ("ookie", "OOKIE")),
         ),
     )
 )
@@ -44,5 +45,6 @@ class Redactor:
         for secret in self._known:
             line = line.replace(secret, MARK)
         for pattern in _LOOKS:
-            line = pattern.sub(rf"\1{MARK}", line)
+            if pattern.search(line):  # three times as fast as to replace nothing
+                line = pattern.sub(rf"\1{MARK}", line)
         return line

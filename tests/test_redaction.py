@@ -1,7 +1,10 @@
 """Secrets in log lines, whoever wrote them."""
 
 import logging
+import re
+import timeit
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import structlog
@@ -22,6 +25,9 @@ PLANTED = {
     "a basic login": ("authorization: basic dXNlcjpwYXNz", "dXNlcjpwYXNz"),
     "a signing secret": ("whsec_dGVzdHMtb25seS1zZWNyZXQ=", "dGVzdHMtb25seS1zZWNyZXQ="),
     "a password in a URL": ("amqp://shop:s3cret-word@broker:5672//", "s3cret-word"),
+    "a bearer token in capitals": ("AUTHORIZATION: BEARER abc.def-ghi", "abc.def-ghi"),
+    "a basic login in capitals": ("AUTHORIZATION: BASIC dXNlcjpwYXNz", "dXNlcjpwYXNz"),
+    "a cookie in capitals": ("SET-COOKIE: session=eyJhIjoxfQ", "eyJhIjoxfQ"),
     "a cookie": ("Cookie: session=eyJhIjoxfQ.aBc.dEf", "eyJhIjoxfQ.aBc.dEf"),
     "a cookie in a dict": ("{'Set-Cookie': 'session=eyJhIjoxfQ; Path=/'}", "eyJhIjoxfQ"),
     "a cookie in JSON in JSON": ('{"a": "{\\"cookie\\": \\"session=eyJhIjoxfQ\\"}"}', "eyJhIjoxfQ"),
@@ -51,6 +57,14 @@ def test_what_is_no_secret_stays(line: str) -> None:
     """A log full of marks helps nobody."""
     assert Redactor(["short", ""])(line) == line
     assert Redactor(["short"])("short words stay") == "short words stay"
+
+
+def test_a_long_line_is_searched_as_fast_as_for_single_words() -> None:
+    """A line of the relay names a hundred messages: what looks at each of its letters takes as long as publishing them."""
+    line = "0190b2c8-7a40-7cc2-8b3c-3f9f4a8f3b11, " * 240
+    redact, word = Redactor([KNOWN, KEY]), re.compile("whatever")
+    redacted, searched = (min(timeit.repeat(partial(look, line), number=20, repeat=20)) for look in (redact, word.search))
+    assert redacted < 30 * searched
 
 
 def test_a_secret_that_begins_with_another_is_replaced_whole() -> None:

@@ -12,7 +12,7 @@ from orderapp.database import reading_once
 # takes it: every look would go through all of it. Polls and claims begin at a mark: the oldest row that is left, or, when that
 # is younger, the margin ago, as transactions that run now may still bring older ones. A row may become visible behind the mark:
 # its transaction took longer than the margin, or the server's clock was set back. It waits until all is looked at again: every
-# 2 s, but for a twentieth of the time at most. Under such a snapshot each second of margin costs a loaded relay 1 %.
+# 2 s, but for a twentieth of the time at most. Under such a snapshot each look goes through all that left within the margin.
 MARGIN, SWEEP, SWEEP_SHARE = 5, 2, 20
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
