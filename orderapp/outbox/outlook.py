@@ -1,19 +1,21 @@
 """Where the relay looks for rows that are due: not among those that it has taken away already."""
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 
 from orderapp.database import reading_once
 
 # What was deleted stays in the index until a vacuum, and while a transaction holds a snapshot, a report of an hour, no vacuum
-# takes it: every look would go through all of it. Polls and claims begin at a mark: the oldest row that is left, or, when that
-# is younger, the margin ago, as transactions that run now may still bring older ones. A row may become visible behind the mark:
-# its transaction took longer than the margin, or the server's clock was set back. It waits until all is looked at again: every
-# 2 s, but for a twentieth of the time at most. Under such a snapshot each look goes through all that left within the margin.
-MARGIN, SWEEP, SWEEP_SHARE = 5, 2, 20
+# takes it: a look goes through all of it. So looks begin where nothing older was left. But a transaction that is still open
+# may bring an older row, and most take some milliseconds: each look begins RECENT seconds ago at the latest, MARGIN seconds
+# ago when time allows, and every SWEEP seconds at the very beginning, for one that took longer or a clock that was set back.
+# Time allows what takes one part in SHARE of it: at 60,000 rows/s under such a snapshot the margin alone would halve its speed.
+RECENT, MARGIN, SWEEP, SHARE = 0.25, 5, 2, 20
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -26,30 +28,49 @@ LEFT JOIN LATERAL (SELECT available_at AS oldest FROM outbox WHERE outbox.queue 
 """)
 
 
+@dataclass
+class _View:
+    """What is known of one queue: its oldest row or, without one, when it was looked at; and when to look further back."""
+
+    oldest: datetime = _LONG_AGO
+    asked_at: datetime = _LONG_AGO
+    next_margin: float = 0
+    next_sweep: float = 0
+
+    def mark(self, now: float) -> datetime:
+        """Return where the next look begins."""
+        if now >= self.next_sweep:
+            return _LONG_AGO
+        back = MARGIN if now >= self.next_margin else RECENT
+        return min(self.oldest, self.asked_at - timedelta(seconds=back))
+
+    def note(self, found: Row[tuple[str, datetime | None, datetime]], began: float, ended: float) -> None:
+        """Keep what a look found that went as far back as was allowed when it began."""
+        pause = SHARE * (ended - began)
+        if began >= self.next_sweep:
+            self.next_sweep = ended + max(SWEEP, pause)
+        if began >= self.next_margin:
+            self.next_margin = ended + pause
+        self.oldest, self.asked_at = found.oldest or found.asked_at, found.asked_at
+
+
 class Outlook:
-    """What one relay knows of each queue: before which moment nothing is left."""
+    """What one relay knows of each queue, by times of its own: one that gathers while others are looked at misses nothing."""
 
     def __init__(self) -> None:
-        self._marks: dict[str, datetime] = {}
-        self._next_sweep = 0.0
+        self._views: dict[str, _View] = defaultdict(_View)
 
     def due_of(self, queues: Sequence[str]) -> list[str]:
         """Return those of these queues in which something is due. Raises SQLAlchemyError while the database is away."""
         began = time.monotonic()
-        if began >= self._next_sweep:
-            self._marks.clear()  # of queues that gather as well, which are looked at when they are asked for
-        is_sweep = not self._marks.keys() >= set(queues)
-        marks = [self._marks.get(queue, _LONG_AGO) for queue in queues]
+        marks = [self._views[queue].mark(began) for queue in queues]
         with reading_once() as session:
             found = session.execute(_OLDEST_DUE, {"queues": queues, "marks": marks}).all()
-        if is_sweep:
-            ended = time.monotonic()
-            self._next_sweep = max(self._next_sweep, ended + max(SWEEP, SWEEP_SHARE * (ended - began)))
+        ended = time.monotonic()
         for row in found:
-            recently = row.asked_at - timedelta(seconds=MARGIN)
-            self._marks[row.queue] = min(row.oldest or recently, recently)
+            self._views[row.queue].note(row, began, ended)
         return [row.queue for row in found if row.oldest]
 
     def mark_of(self, queue: str) -> datetime:
-        """Return before which moment nothing is left in a queue that due_of() has just named."""
-        return self._marks[queue]
+        """Return before which moment nothing was seen in a queue that due_of() has just named."""
+        return self._views[queue].oldest
