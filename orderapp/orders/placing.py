@@ -20,16 +20,18 @@ from orderapp.products.queries import known_products
 from orderapp.queues import ORDERS_PROCESS
 
 # One statement: a round trip saved is the largest saving a POST has. The order exists only if every product asked for
-# was found; a plain join would silently drop an unknown one. Lines go in by product id, so that the foreign-key locks
-# of two orders are taken in one order.
+# was found; a plain join would silently drop an unknown one. Each product is looked up by itself (LIMIT 1 holds the planner to
+# it): joined, all products of a small shop were read. Lines go in by product id, so that the foreign-key locks of two orders
+# are taken in one order.
 _SQL = f"""
 WITH asked AS (
     SELECT product_id, quantity
     FROM unnest(CAST(:product_ids AS bigint[]), CAST(:quantities AS bigint[])) AS a(product_id, quantity)
 ), found AS MATERIALIZED (
-    SELECT asked.product_id, asked.quantity, products.name, products.price
-    FROM asked JOIN products ON products.id = asked.product_id
-    WHERE products.archived_at IS NULL
+    SELECT asked.product_id, asked.quantity, product.name, product.price
+    FROM asked CROSS JOIN LATERAL (
+        SELECT name, price FROM products WHERE products.id = asked.product_id AND archived_at IS NULL LIMIT 1
+    ) AS product
 ), placed AS (
     INSERT INTO orders (client_id, reference, currency, rescue_at)
     SELECT CAST(:client_id AS bigint), :reference, :currency, clock_timestamp() + make_interval(secs => :rescue_after)

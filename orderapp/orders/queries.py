@@ -15,24 +15,22 @@ from orderapp.orders.events import PLACED, REOPENED
 # Places that one page of the feed looks at: about 20 ms for a client that none of these events belong to.
 FEED_SPAN = 5_000
 
-_ORDER = text("""
-SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
-    orders.failure_reason, orders.created_at, order_items.id AS item_id, products.name AS product, order_items.product_id,
-    order_items.quantity, order_items.unit_price
-FROM orders
-JOIN order_items ON order_items.order_id = orders.id
-JOIN products ON products.id = order_items.product_id
-WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.client_id = :client_id)
-ORDER BY order_items.id
-""").execution_options(prepared="show_order")
-
-# The ids once more for the lines, and the names one by one: joined, whole tables were read for a page of a hundred.
-_ORDERS = text("""
+# The names one by one: joined, whole tables were read, the products of a small shop for one order, and for a page of a hundred.
+_SHOWN = """
 SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
     orders.failure_reason, orders.created_at, order_items.id AS item_id,
     (SELECT name FROM products WHERE products.id = order_items.product_id) AS product, order_items.product_id,
     order_items.quantity, order_items.unit_price
 FROM orders JOIN order_items ON order_items.order_id = orders.id
+"""
+
+_ORDER = text(f"""{_SHOWN}
+WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.client_id = :client_id)
+ORDER BY order_items.id
+""").execution_options(prepared="show_order")
+
+# The ids once more for the lines, for the same reason.
+_ORDERS = text(f"""{_SHOWN}
 WHERE orders.id = ANY(:ids) AND order_items.order_id = ANY(:ids)
 ORDER BY order_items.id
 """)
