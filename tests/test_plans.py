@@ -1,4 +1,4 @@
-"""No statement that places or settles orders reads a whole table: of 1,000 rows, 10,000, 1,000,000, with statistics or not."""
+"""No statement that places or settles orders reads a whole table: of 1,000 or 10,000 rows, with statistics or not, or more."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta

@@ -29,6 +29,8 @@ PLANTED = {
     "a basic login in capitals": ("AUTHORIZATION: BASIC dXNlcjpwYXNz", "dXNlcjpwYXNz"),
     "a cookie in capitals": ("SET-COOKIE: session=eyJhIjoxfQ", "eyJhIjoxfQ"),
     "a cookie": ("Cookie: session=eyJhIjoxfQ.aBc.dEf", "eyJhIjoxfQ.aBc.dEf"),
+    "a bearer token behind a word that ends alike": ("nearer header=Bearer abc.def-ghi", "abc.def-ghi"),
+    "a cookie behind a word that ends alike": ('{"name": "rookie", "Cookie": "session=eyJhIjoxfQ"}', "eyJhIjoxfQ"),
     "a cookie in a dict": ("{'Set-Cookie': 'session=eyJhIjoxfQ; Path=/'}", "eyJhIjoxfQ"),
     "a cookie in JSON in JSON": ('{"a": "{\\"cookie\\": \\"session=eyJhIjoxfQ\\"}"}', "eyJhIjoxfQ"),
 }
@@ -50,6 +52,7 @@ def test_a_secret_is_replaced_and_the_rest_stays(line: str, secret: str) -> None
         "webhook received https://shop.example/hook?a=b event=1",
         "PostgreSQL at postgresql+psycopg2://shop@db:5432/orderapp",
         "basic facts, bearer of news",
+        "a clearer explanation, phasic something-else; rookie: John",
         "sha256 of the tree: 5f5f",
     ],
 )
@@ -61,7 +64,7 @@ def test_what_is_no_secret_stays(line: str) -> None:
 
 def test_a_long_line_is_searched_as_fast_as_for_single_words() -> None:
     """A line of the relay names a hundred messages: what looks at each of its letters takes as long as publishing them."""
-    line = "0190b2c8-7a40-7cc2-8b3c-3f9f4a8f3b11, " * 240
+    line = "webhooks.deliver 0190b2c8-7a40-7cc2-8b3c-3f9f4a8f3b11, " * 170
     redact, word = Redactor([KNOWN, KEY]), re.compile("whatever")
     redacted, searched = (min(timeit.repeat(partial(look, line), number=20, repeat=20)) for look in (redact, word.search))
     assert redacted < 30 * searched

@@ -122,6 +122,7 @@ def _held(stage: Stage, _outcome: Outcome) -> Contestants:
             steady.run(HELD * seconds)
             return once(seconds, " held")
         finally:
+            connection.rollback()  # answered when the snapshot is gone; a closed connection is noticed some time later
             connection.close()
 
     # At once after the end of the snapshot: minutes apart, a shared machine is another one.

@@ -15,7 +15,7 @@ from orderapp.orders.events import PLACED, REOPENED
 # Places that one page of the feed looks at: about 20 ms for a client that none of these events belong to.
 FEED_SPAN = 5_000
 
-# The names one by one: joined, whole tables were read, the products of a small shop for one order, and for a page of a hundred.
+# The names one by one: joined, all products of a small shop were read for one order, and all orders for a page of a hundred.
 _SHOWN = """
 SELECT orders.id, orders.status, orders.total_amount, orders.currency, orders.reference, orders.webhook_sent,
     orders.failure_reason, orders.created_at, order_items.id AS item_id,
@@ -29,7 +29,7 @@ WHERE orders.id = :order_id AND (CAST(:client_id AS bigint) IS NULL OR orders.cl
 ORDER BY order_items.id
 """).execution_options(prepared="show_order")
 
-# The ids once more for the lines, for the same reason.
+# The ids once more for the lines: with them given for the orders only, all lines were read.
 _ORDERS = text(f"""{_SHOWN}
 WHERE orders.id = ANY(:ids) AND order_items.order_id = ANY(:ids)
 ORDER BY order_items.id

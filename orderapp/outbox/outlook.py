@@ -12,10 +12,12 @@ from orderapp.database import reading_once
 
 # What was deleted stays in the index until a vacuum, and while a transaction holds a snapshot, a report of an hour, no vacuum
 # takes it: a look goes through all of it. So looks begin where nothing older was left. But a transaction that is still open
-# may bring an older row, and most take some milliseconds: each look begins RECENT seconds ago at the latest, MARGIN seconds
-# ago when time allows, and every SWEEP seconds at the very beginning, for one that took longer or a clock that was set back.
-# Time allows what takes one part in SHARE of it: at 60,000 rows/s under such a snapshot the margin alone would halve its speed.
-RECENT, MARGIN, SWEEP, SHARE = 0.25, 5, 2, 20
+# may bring an older row. Most take milliseconds: each look begins RECENT seconds before the last one. Some take seconds: looks
+# that begin MARGIN seconds before the last one of their kind. For those that take longer still, and a clock that was set back,
+# sweeps begin at the very beginning. Where much was deleted these two take long (at 60,000 rows/s the margin alone would halve
+# a relay's speed), so after each comes a pause of SHARE times what it took, within bounds: a machine may stand still meanwhile.
+RECENT, MARGIN, SHARE = 0.25, 5, 20
+SWEEP, LONGEST_SWEEP = 2, 60
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -30,10 +32,11 @@ LEFT JOIN LATERAL (SELECT available_at AS oldest FROM outbox WHERE outbox.queue 
 
 @dataclass
 class _View:
-    """What is known of one queue: its oldest row or, without one, when it was looked at; and when to look further back."""
+    """What is known of one queue: its oldest row, or when it had none; when it was looked at; when to look further back."""
 
     oldest: datetime = _LONG_AGO
-    asked_at: datetime = _LONG_AGO
+    looked_at: datetime = _LONG_AGO
+    margin_at: datetime = _LONG_AGO
     next_margin: float = 0
     next_sweep: float = 0
 
@@ -41,17 +44,20 @@ class _View:
         """Return where the next look begins."""
         if now >= self.next_sweep:
             return _LONG_AGO
-        back = MARGIN if now >= self.next_margin else RECENT
-        return min(self.oldest, self.asked_at - timedelta(seconds=back))
+        if now >= self.next_margin:
+            return min(self.oldest, self.margin_at - timedelta(seconds=MARGIN))
+        return min(self.oldest, self.looked_at - timedelta(seconds=RECENT))
 
     def note(self, found: Row[tuple[str, datetime | None, datetime]], began: float, ended: float) -> None:
-        """Keep what a look found that went as far back as was allowed when it began."""
+        """Keep what a look has found that went as far back as mark() said when it began."""
         pause = SHARE * (ended - began)
+        if began >= min(self.next_sweep, self.next_margin):
+            self.margin_at = found.asked_at
         if began >= self.next_sweep:
-            self.next_sweep = ended + max(SWEEP, pause)
-        if began >= self.next_margin:
-            self.next_margin = ended + pause
-        self.oldest, self.asked_at = found.oldest or found.asked_at, found.asked_at
+            self.next_sweep = ended + min(max(SWEEP, pause), LONGEST_SWEEP)
+        elif began >= self.next_margin:
+            self.next_margin = ended + min(pause, MARGIN)
+        self.oldest, self.looked_at = found.oldest or found.asked_at, found.asked_at
 
 
 class Outlook:

@@ -101,7 +101,7 @@ def test_a_row_that_leaves_without_its_confirm_is_seen(stage: Stage) -> None:
     assert story.outside.faults == ["a row left the outbox although its message was not confirmed"]
 
 
-def test_a_row_that_commits_late_leaves_by_the_time_of_all(stage: Stage) -> None:
+def test_a_row_that_commits_late_leaves_when_its_time_has_come_here(stage: Stage) -> None:
     """The relay swept by the machine's clock, so no sweep came while hours passed here (seed 483113559)."""
     story = Story(stage)
     story.people.ask({1: 1}, key=False)
