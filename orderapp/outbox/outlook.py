@@ -13,10 +13,12 @@ from orderapp.database import reading_once
 # What was deleted stays in the index until a vacuum, and while a transaction holds a snapshot, a report of an hour, no vacuum
 # takes it: a look goes through all of it. So looks begin where nothing older was left. But a transaction that is still open
 # may bring an older row. Most take milliseconds: each look begins RECENT seconds before the last one. Some take seconds: looks
-# that begin MARGIN seconds before the last one of their kind. For those that take longer still, and a clock that was set back,
-# sweeps begin at the very beginning. Where much was deleted these two take long (at 60,000 rows/s the margin alone would halve
-# a relay's speed), so after each comes a pause of SHARE times what it took, within bounds: a machine may stand still meanwhile.
+# that begin MARGIN seconds before the last one of their kind. Where much was deleted these take long, at 60,000 rows/s half of
+# the relay's time, so after each comes a pause of SHARE times what it took, 5 s at most: a machine may stand still meanwhile.
 RECENT, MARGIN, SHARE = 0.25, 5, 20
+
+# Seconds, at least and at most, between two sweeps from the very beginning: for what takes longer still, and for a clock that
+# was set back. They pause by SHARE as well; a minute is no longer than what a rescuer would take.
 SWEEP, LONGEST_SWEEP = 2, 60
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
