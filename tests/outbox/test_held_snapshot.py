@@ -22,10 +22,9 @@ def pages(plan: dict[str, int]) -> int:
     return plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
 
 
-def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A few pages each, beside hundreds for a look at all."""
-    monkeypatch.setattr(outlook, "SWEEP", 3600)
-    put_many(range(1, GONE + 1), task=WEBHOOKS_DELIVER, after=-60)
+def pages_beside(gone: int, a_relay: ARelay) -> list[bool]:
+    """Return whether a poll and a claim read few pages, and a look at all many, beside rows due so many seconds ago."""
+    put_many(range(1, GONE + 1), task=WEBHOOKS_DELIVER, after=-gone)
     relay = a_relay(FakePublisher(), queues=["webhooks"])
     with holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders"):
         while relay.relay_once():
@@ -34,21 +33,22 @@ def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pyt
         poll, claim, _delete = plans(relay)
         put(2, task=WEBHOOKS_DELIVER)
         look_at_all, *_ = plans(a_relay(FakePublisher(), queues=["webhooks"]))
-    assert (pages(poll) < 50, pages(claim) < 50, pages(look_at_all) > 100) == (True, True, True)
+    return [pages(poll) < 50, pages(claim) < 50, pages(look_at_all) > 100]
+
+
+def test_polls_and_claims_pass_by_what_is_gone(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few pages each, beside hundreds for a look at all."""
+    monkeypatch.setattr(outlook, "SWEEP", 3600)
+    assert pages_beside(60, a_relay) == [True, True, True]
 
 
 def test_a_busy_relay_passes_by_what_left_a_moment_ago(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some tens of thousands of rows a second leave, and all of the last seconds would be gone through at each look."""
     monkeypatch.setattr(outlook, "SWEEP", 3600)
+    # One look over the margin, and none again for ten minutes.
+    monkeypatch.setattr(outlook, "MARGIN", 600)
     monkeypatch.setattr(outlook, "SHARE", 1_000_000)
-    put_many(range(1, GONE + 1), task=WEBHOOKS_DELIVER, after=-1)
-    relay = a_relay(FakePublisher(), queues=["webhooks"])
-    with holding("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM orders"):
-        while relay.relay_once():
-            pass
-        put(1, task=WEBHOOKS_DELIVER)
-        poll, claim, _delete = plans(relay)
-    assert (pages(poll) < 50, pages(claim) < 50) == (True, True)
+    assert pages_beside(1, a_relay) == [True, True, True]
 
 
 def test_a_backlog_passes_by_what_left_before_it(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,12 +75,12 @@ def test_what_comes_to_light_behind_the_mark_is_found_soon(a_relay: ARelay) -> N
 
 
 def test_what_its_transaction_held_back_for_a_moment_is_found_at_once(a_relay: ARelay, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of any two transactions one may begin first and end last."""
+    """Of any two transactions one may begin first and end last; no look over the margin was due."""
     monkeypatch.setattr(outlook, "SHARE", 1_000_000)
     relay = a_relay(FakePublisher())
     put(1)
-    assert relay.relay_once() == 1
-    put(2, after=-outlook.RECENT / 2)
+    assert [relay.relay_once() for _ in range(2)] == [1, 0]
+    put(2, after=-0.1)
     assert relay.relay_once() == 1
 
 
