@@ -4,9 +4,11 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from celery.beat import SchedulingError
 from flask import Flask
 
 import config
+from orderapp import telemetry
 from orderapp.queues import TASKS
 from orderapp.schedule import APART, BEAT, Scheduler, beat_schedule
 from tests.journeys.messages import Messages
@@ -42,3 +44,23 @@ def test_a_tick_that_waits_too_long_is_left_to_the_worker(app: Flask, broker: st
     assert "expiration" not in message.properties
     in_time = datetime.fromisoformat(message.properties["application_headers"]["expires"])
     assert timedelta() < in_time - datetime.now(UTC) <= timedelta(seconds=max(APART, BEAT[0].every))
+
+
+@pytest.mark.rabbitmq
+@pytest.mark.usefixtures("broker")
+def test_a_beat_that_cannot_send_does_not_tick(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery logs what it could not send and goes on: while the broker was away Beat ticked as ever, and no alert called."""
+    ticks: list[str] = []
+    monkeypatch.setattr(telemetry, "note_tick", ticks.append)
+    celery = app.extensions["celery"]
+    scheduler = Scheduler(app=celery, lazy=True)
+    entry = scheduler.Entry(app=celery, name=BEAT[0].task, **beat_schedule()[BEAT[0].task])
+    unsendable = scheduler.Entry(app=celery, name=entry.name, task=entry.task, schedule=entry.schedule, args=(object(),))
+
+    for sent, told in ((entry, 1), (unsendable, 1), (entry, 2)):
+        try:
+            scheduler.apply_async(sent, advance=False)
+        except SchedulingError:
+            assert sent is unsendable
+        scheduler.tick()
+        assert len(ticks) == told
