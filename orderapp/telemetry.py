@@ -84,7 +84,7 @@ BROKER_MESSAGES = Gauge(
 )
 LAST_TICK = Gauge(
     "orderapp_last_tick_timestamp_seconds",
-    "When a clock last looked for what is due.",
+    "When a clock last looked for what is due and could send it.",
     ("process",),
     multiprocess_mode="mostrecent",
     registry=REGISTRY,
@@ -199,7 +199,7 @@ def note_queue(queue: str, messages: int) -> None:
 
 
 def note_tick(process: str) -> None:
-    """Note that a clock has just looked for what is due."""
+    """Note that a clock has just looked for what is due and could send it."""
     with suppress(OSError):
         LAST_TICK.labels(process).set_to_current_time()
 
