@@ -18,7 +18,7 @@ from orderapp.database import reading_once
 RECENT, MARGIN, SHARE = 0.25, 5, 20
 
 # Seconds, at least and at most, between two sweeps from the very beginning: for what takes longer still, and for a clock that
-# was set back. They pause by SHARE as well; a minute is no longer than what a rescuer would take.
+# was set back. They pause by SHARE as well; what an order or a delivery waits for, rescuers send again within that minute.
 SWEEP, LONGEST_SWEEP = 2, 60
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
